@@ -1,0 +1,57 @@
+# The one library. A file is found by its place: lib/<folder>/*.cpp and kernels/<device>/*; what belongs to a
+# back end that is not built stays out, and its sibling no_<name>.cpp stands in.
+
+file(GLOB_RECURSE tutti_sources CONFIGURE_DEPENDS
+  ${PROJECT_SOURCE_DIR}/lib/*.cpp ${PROJECT_SOURCE_DIR}/kernels/cpu/*.cpp)
+
+function(tutti_back_end name folder)
+  if(TUTTI_WITH_${name})
+    list(FILTER tutti_sources EXCLUDE REGEX "/no_${folder}\\.cpp$")
+  else()
+    list(FILTER tutti_sources EXCLUDE REGEX "/${folder}/")
+  endif()
+  set(tutti_sources ${tutti_sources} PARENT_SCOPE)
+endfunction()
+
+tutti_back_end(MPI mpi)
+tutti_back_end(BLAS blas)
+if(TUTTI_WITH_CUDA)
+  file(GLOB_RECURSE tutti_cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu
+    ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cpp)
+  list(FILTER tutti_sources EXCLUDE REGEX "/no_cuda\\.cpp$")
+  list(APPEND tutti_sources ${tutti_cuda_sources})
+endif()
+
+add_library(tutti STATIC ${tutti_sources})
+add_library(tutti::tutti ALIAS tutti)
+target_compile_features(tutti PUBLIC cxx_std_20)
+set_target_properties(tutti PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_STANDARD 20)
+target_include_directories(tutti
+  PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>
+  PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/lib)
+target_link_libraries(tutti PUBLIC Threads::Threads PRIVATE fmt::fmt Eigen3::Eigen nlohmann_json::nlohmann_json ZLIB::ZLIB)
+
+if(TUTTI_WITH_BLAS)
+  target_link_libraries(tutti PRIVATE ${BLAS_LIBRARIES})
+endif()
+if(TUTTI_WITH_MPI)
+  target_link_libraries(tutti PRIVATE MPI::MPI_CXX)
+endif()
+if(TUTTI_WITH_CUDA)
+  target_compile_definitions(tutti PRIVATE TUTTI_WITH_CUDA)
+  target_link_libraries(tutti PRIVATE CUDA::cudart_static CUDA::cublasLt)
+endif()
+
+# Flags for Tutti's own targets; nothing global, nothing that a user of the library inherits.
+function(tutti_flags target)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor>)
+  if(TUTTI_WERROR)
+    set_target_properties(${target} PROPERTIES COMPILE_WARNING_AS_ERROR ON)
+  endif()
+  if(TUTTI_SANITIZE)
+    target_compile_options(${target} PRIVATE
+      $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${TUTTI_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+    target_link_options(${target} PRIVATE -fsanitize=${TUTTI_SANITIZE})
+  endif()
+endfunction()
+tutti_flags(tutti)

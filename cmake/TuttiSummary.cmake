@@ -1,0 +1,18 @@
+# Configuring ends with what was found, and what each missing thing would bring.
+
+if(PROJECT_IS_TOP_LEVEL)
+  get_property(rows GLOBAL PROPERTY TUTTI_SUMMARY)
+  message(STATUS "Tutti ${PROJECT_VERSION} (${CMAKE_BUILD_TYPE}${TUTTI_SANITIZE})")
+  foreach(row IN LISTS rows)
+    string(REPLACE "|" ";" cells "${row}")
+    list(GET cells 0 name)
+    list(GET cells 1 found)
+    list(GET cells 2 state)
+    list(GET cells 3 brings)
+    if(found)
+      message(STATUS "  ${name}: ${state}")
+    else()
+      message(STATUS "  ${name}: none. It would bring ${brings}; TUTTI_${name}=${TUTTI_${name}}")
+    endif()
+  endforeach()
+endif()

@@ -1,0 +1,58 @@
+/// \file
+/// What a collective engine implements. `Communicator` checks arguments once, above it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+#include "tutti/comm/types.h"
+#include "tutti/comm/work.h"
+#include "tutti/core/buffer_view.h"
+
+namespace tutti::comm {
+
+/// One rank's end of a group. Counts are checked and pointers valid when a call arrives; `in` and `out` are the
+/// same memory or do not overlap. `Call` carries the identity of a collective for errors and for the detection of
+/// mismatched calls. Used by one thread at a time.
+class Backend {
+ public:
+  /// Which collective this is, and how long it may take.
+  struct Call {
+    const char* name;           ///< "all_reduce"
+    std::uint64_t sequence;     ///< counted from 1 on each communicator, equal on every rank
+    std::chrono::milliseconds timeout;
+    Stream stream;
+  };
+
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  /// Ranks of the same `color` form a new group, ordered by `key`, then by rank.
+  virtual std::unique_ptr<Backend> split(int color, int key, const Call& call) = 0;
+
+  /// Memory that peers can map, so that collectives on it copy nothing; plain memory where the engine has none.
+  virtual std::shared_ptr<void> allocate(std::size_t bytes);
+
+  virtual Work all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) = 0;
+  /// `in` holds size() blocks of `out.count`; rank r receives the reduction of all blocks r.
+  virtual Work reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) = 0;
+  virtual Work all_gather(ConstBufferView in, BufferView out, const Call& call) = 0;
+  virtual Work broadcast(BufferView buffer, int root, const Call& call) = 0;
+  virtual Work all_to_all(ConstBufferView in, BufferView out, const Call& call) = 0;
+  /// `out` is empty except on `root`.
+  virtual Work gather(ConstBufferView in, BufferView out, int root, const Call& call) = 0;
+  /// `in` is empty except on `root`.
+  virtual Work scatter(ConstBufferView in, BufferView out, int root, const Call& call) = 0;
+  virtual Work send(ConstBufferView in, int to, const Call& call) = 0;
+  virtual Work recv(BufferView out, int from, const Call& call) = 0;
+  virtual Work barrier(const Call& call) = 0;
+
+  /// Makes every wait of this group, here and on its peers where the engine can, fail with `reason`.
+  virtual void abort(std::string_view reason) = 0;
+};
+
+}  // namespace tutti::comm

@@ -1,0 +1,48 @@
+/// \file
+/// A collective under way.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "tutti/comm/types.h"
+
+namespace tutti::comm {
+
+/// What a back end keeps about a collective under way.
+class PendingWork {
+ public:
+  virtual ~PendingWork() = default;
+  /// Blocks the calling thread until the collective is done; throws CommError or TimeoutError.
+  virtual void wait(std::optional<std::chrono::milliseconds> timeout) = 0;
+  /// Orders `stream` behind the collective without blocking the host.
+  virtual void wait_on(Stream stream) = 0;
+  virtual bool done() = 0;
+};
+
+/// Handle of a collective under way; move-only. An empty one is done. Destroying a handle waits for its
+/// collective, and swallows its error: call `wait()` to see it.
+class [[nodiscard]] Work {
+ public:
+  Work() = default;
+  explicit Work(std::unique_ptr<PendingWork> pending) : pending_(std::move(pending)) {}
+  Work(Work&&) = default;
+  Work& operator=(Work&& other) noexcept;
+  ~Work();
+
+  /// Blocks until the collective is done.
+  /// \param timeout in place of the deadline that the collective was started with.
+  /// \throws TimeoutError, CommError
+  void wait(std::optional<std::chrono::milliseconds> timeout = {});
+
+  /// Makes `stream` wait for the collective; the host goes on at once. On the CPU the same as `wait()`.
+  void wait_on(Stream stream);
+
+  bool done() const;
+
+ private:
+  std::unique_ptr<PendingWork> pending_;
+};
+
+}  // namespace tutti::comm

@@ -1,0 +1,36 @@
+/// \file
+/// The ranks of this run, found out at run time.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "tutti/comm/communicator.h"
+
+namespace tutti {
+
+/// The communicator of all ranks. It is made once, at the start of `main`; the launcher is recognised by its
+/// environment: `tutti-run` (back end shm), `mpirun` (mpi), or none of them (self: one rank).
+/// `TUTTI_BACKEND=self|shm|mpi` decides in their place.
+class World : public Communicator {
+ public:
+  /// Joins the ranks of this run.
+  /// \throws ConfigError when the launcher needs a back end that is not built, or its environment is incomplete.
+  /// \throws TimeoutError naming the ranks that have not arrived by the deadline (`TUTTI_TIMEOUT`, in seconds).
+  World(int& argc, char**& argv);
+  World();
+  ~World() override;
+
+  /// `size` ranks that are threads of this process, one communicator each: for tests and small uses.
+  static std::vector<Communicator> threads(int size);
+
+  /// Rank and number of ranks on this machine.
+  int local_rank() const { return local_rank_; }
+  int local_size() const { return local_size_; }
+
+ private:
+  int local_rank_ = 0;
+  int local_size_ = 1;
+};
+
+}  // namespace tutti

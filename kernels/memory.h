@@ -1,0 +1,38 @@
+// Memory of a device: taken, given back, copied and set.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/launch.h"
+
+namespace tutti::kernels {
+
+struct Allocate {
+  static constexpr const char* name = "allocate";
+  // At least `bytes` bytes, aligned to 64; never null. Throws DeviceError where there is no more.
+  static void* cpu(std::size_t bytes);
+  static void* cuda(std::size_t bytes);
+};
+
+struct Free {
+  static constexpr const char* name = "free";
+  static void cpu(void* data) noexcept;
+  static void cuda(void* data) noexcept;
+};
+
+struct SetZero {
+  static constexpr const char* name = "set_zero";
+  static void cpu(void* data, std::size_t bytes);
+  static void cuda(void* data, std::size_t bytes);
+};
+
+// Between any two devices; returns when `to` holds the bytes.
+struct CopyBytes {
+  static constexpr const char* name = "copy_bytes";
+  static void cpu(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes);
+  static void cuda(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes);
+};
+
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes);
+
+}  // namespace tutti::kernels
