@@ -1,0 +1,103 @@
+/// \file
+/// The tape: how an operation records what its gradient needs. For those who write operations.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tutti/tensor/tensor.h"
+
+namespace tutti::autograd {
+
+using Gradients = std::vector<Tensor>;
+
+/// A tensor that a gradient needs later. It knows when the elements were changed in place since it was saved.
+class Saved {
+ public:
+  Saved() = default;
+  Saved(const Tensor& tensor)
+      : tensor_(tensor.defined() ? tensor.detach() : tensor),
+        version_(tensor.defined() ? tensor.storage()->version() : 0) {}
+  /// \throws AutogradError when the elements were changed in place.
+  const Tensor& get() const;
+  const Tensor& operator*() const { return get(); }
+  const Tensor* operator->() const { return &get(); }
+
+ private:
+  Tensor tensor_;
+  std::uint64_t version_ = 0;
+};
+
+/// Which inputs want a gradient; others may be left undefined in the result.
+class Needs {
+ public:
+  explicit Needs(std::uint64_t bits) : bits_(bits) {}
+  bool operator[](std::size_t input) const { return (bits_ >> input) & 1u; }
+
+ private:
+  std::uint64_t bits_;
+};
+
+/// One recorded operation: gradients of its outputs (undefined where none flowed) to gradients of its inputs.
+struct Node {
+  using Backward = std::function<Gradients(const Gradients& outputs, Needs needs)>;
+  /// An input: the node that made it (null for what needs no gradient) and which of its outputs it is; or a leaf.
+  struct Edge {
+    std::shared_ptr<Node> node;
+    int output = 0;
+    Tensor leaf;
+  };
+
+  const char* name = "";
+  std::uint64_t sequence = 0;  ///< order of recording, in this thread
+  int outputs = 1;
+  std::vector<Edge> inputs;
+  Backward backward;
+  bool freed = false;
+
+  ~Node();
+};
+
+/// The tape's part of a tensor.
+struct Meta {
+  bool requires_grad = false;
+  std::shared_ptr<Node> node;  ///< null for a leaf
+  int output = 0;
+  Tensor grad;
+  std::vector<std::function<void(Tensor&)>> hooks;
+};
+
+/// Whether an operation on `inputs` is to be recorded: gradients are on, and one of them requires one.
+bool should_record(const std::vector<Tensor>& inputs);
+
+void attach(const char* name, const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
+            Node::Backward backward);
+
+/// Records that `output` came from `inputs`; `backward(gradient of output, needs)` gives the gradients of the
+/// inputs, in their order. Returns `output`. Records nothing where no gradient is wanted.
+///
+///     return record("exp", out, {x}, [y = Saved(out)](const Tensor& g, Needs) { return Gradients{g * *y}; });
+///
+/// Gradients are computed with recording off, so they are made of the ordinary operations.
+template <typename F>
+Tensor record(const char* name, Tensor output, const std::vector<Tensor>& inputs, F&& backward) {
+  if (should_record(inputs)) {
+    attach(name, {output}, inputs,
+           [f = std::forward<F>(backward)](const Gradients& g, Needs needs) { return f(g[0], needs); });
+  }
+  return output;
+}
+
+/// The same for several outputs; a gradient that did not flow is undefined.
+template <typename F>
+std::vector<Tensor> record_all(const char* name, std::vector<Tensor> outputs, const std::vector<Tensor>& inputs,
+                               F&& backward) {
+  if (should_record(inputs)) attach(name, outputs, inputs, std::forward<F>(backward));
+  return outputs;
+}
+
+}  // namespace tutti::autograd
