@@ -1,0 +1,196 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <chrono>
+
+#include "tests/launch/shell.h"
+
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Result tutti_run(const std::string& arguments) { return shell(TUTTI_RUN " " + arguments); }
+
+// Whether `pid` is a live process, a zombie not counted.
+bool alive(const std::string& pid) {
+  const auto status = read_text("/proc/" + pid + "/stat");
+  return !status.empty() && status.find(") Z ") == std::string::npos;
+}
+
+TEST(TuttiRun, GivesEachRankItsPlace) {
+  const auto result = tutti_run(
+      R"(-n 3 --no-tag sh -c 'echo $TUTTI_RANK/$TUTTI_WORLD_SIZE $TUTTI_LOCAL_RANK/$TUTTI_LOCAL_SIZE')");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.sorted_lines(), ElementsAre("0/3 0/3", "1/3 1/3", "2/3 2/3"));
+  EXPECT_EQ(result.err, "");
+}
+
+TEST(TuttiRun, GivesOneJobNameToAllRanksAndAnotherToTheNextRun) {
+  const std::string arguments = "-n 2 --no-tag sh -c 'echo $TUTTI_JOB'";
+  const auto first = tutti_run(arguments).sorted_lines();
+  const auto second = tutti_run(arguments).sorted_lines();
+  ASSERT_EQ(first.size(), 2u);
+  EXPECT_NE(first[0], "");
+  EXPECT_EQ(first[0], first[1]);
+  EXPECT_NE(first, second);
+}
+
+TEST(TuttiRun, SharesTheCoresUnlessToldOtherwise) {
+  EXPECT_EQ(
+      tutti_run("-n 512 --no-tag sh -c '[ $OMP_NUM_THREADS = 1 ] && [ $OPENBLAS_NUM_THREADS = 1 ]'").code, 0);
+  EXPECT_EQ(shell("unset OMP_NUM_THREADS; " TUTTI_RUN " -n 1 sh -c '[ $OMP_NUM_THREADS = $(nproc) ]'").code,
+            0);
+  EXPECT_EQ(shell("OMP_NUM_THREADS=7 " TUTTI_RUN " -n 2 sh -c '[ $OMP_NUM_THREADS = 7 ]'").code, 0);
+}
+
+TEST(TuttiRun, PrefixesTheLinesOfTheOtherRanks) {
+  const auto result = tutti_run("-n 2 sh -c 'echo out $TUTTI_RANK; echo err $TUTTI_RANK >&2'");
+  EXPECT_THAT(result.sorted_lines(), ElementsAre("[1] out 1", "out 0"));
+  EXPECT_THAT(result.err, HasSubstr("[1] err 1\n"));
+}
+
+TEST(TuttiRun, PrefixesAllLinesOrNone) {
+  EXPECT_THAT(tutti_run("-n 2 --tag sh -c 'echo x'").sorted_lines(), ElementsAre("[0] x", "[1] x"));
+  EXPECT_THAT(tutti_run("-n 2 --no-tag sh -c 'echo x'").sorted_lines(), ElementsAre("x", "x"));
+  EXPECT_EQ(tutti_run("-n 1 sh -c 'printf x'").out, "x");
+}
+
+TEST(TuttiRun, KeepsLinesWholeHoweverTheyAreWritten) {
+  const auto result = tutti_run(
+      "-n 4 --tag sh -c 'for i in 1 2 3 4 5 6 7 8; do printf ab; sleep 0.01; printf \"cd\\n\"; done; printf "
+      "end'");
+  const auto lines = result.sorted_lines();
+  ASSERT_EQ(lines.size(), 36u);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(lines[i], fmt::format("[{}] {}", i / 9, i % 9 == 8 ? "end" : "abcd"));
+  }
+}
+
+TEST(TuttiRun, TurnsAProgressBarIntoLines) {
+  EXPECT_EQ(tutti_run(R"(-n 2 sh -c '[ $TUTTI_RANK = 0 ] || printf "\r10%%\r20%%\r\nend\r\n\n."')").out,
+            "[1] 10%\n[1] 20%\n[1] end\n[1] \n[1] .\n");
+}
+
+TEST(TuttiRun, WritesAFileForEachRank) {
+  const TemporaryDirectory directory;
+  const auto logs = directory.path() + "/deep/logs";
+  const auto result =
+      tutti_run(fmt::format("-n 2 --output {} sh -c 'echo out; echo err $TUTTI_RANK >&2'", logs));
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out + result.err, "");
+  EXPECT_EQ(read_text(logs + "/rank-0.log"), "out\nerr 0\n");
+  EXPECT_EQ(read_text(logs + "/rank-1.log"), "out\nerr 1\n");
+}
+
+TEST(TuttiRun, GivesStandardInputToRank0) {
+  const auto result = shell("echo words | " TUTTI_RUN " -n 3 --tag cat");
+  EXPECT_EQ(result.out, "[0] words\n");
+}
+
+TEST(TuttiRun, LeavesTheProgramsOwnOptionsAlone) {
+  EXPECT_EQ(tutti_run("-n 1 echo -n 3 --tag -- --help").out, "3 --tag -- --help");
+}
+
+TEST(TuttiRun, ReturnsTheFirstFailureAndEndsTheOthers) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto result = tutti_run("-n 3 sh -c '[ $TUTTI_RANK = 1 ] && exit 7; sleep 50; exit 3'");
+  EXPECT_EQ(result.code, 7);
+  EXPECT_EQ(result.err, "tutti-run: rank 1 exited with code 7; ending the others\n");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
+TEST(TuttiRun, ReportsTheSignalThatKilledARank) {
+  const auto result = tutti_run("-n 2 sh -c '[ $TUTTI_RANK = 1 ] && kill -SEGV $$; exec sleep 50'");
+  EXPECT_EQ(result.code, 128 + 11);
+  EXPECT_EQ(result.err,
+            "tutti-run: rank 1 was killed by signal 11 (Segmentation fault); ending the others\n");
+}
+
+TEST(TuttiRun, KillsARankThatDoesNotHearSigterm) {
+  const auto result = tutti_run(
+      "-n 2 --grace 0.2 sh -c 'trap \"\" TERM; [ $TUTTI_RANK = 0 ] && sleep 0.5 && exit 9; while true; do "
+      "sleep 1; done'");
+  EXPECT_EQ(result.code, 9);
+}
+
+TEST(TuttiRun, EndsWhatTheRanksStarted) {
+  const TemporaryDirectory directory;
+  const auto pid_file = directory.path() + "/pid";
+  const auto result = tutti_run(fmt::format(
+      "-n 2 sh -c 'if [ $TUTTI_RANK = 1 ]; then sleep 50 & echo $! > {0}.tmp; mv {0}.tmp {0}; wait; "
+      "else while [ ! -e {0} ]; do sleep 0.05; done; exit 4; fi'",
+      pid_file));
+  EXPECT_EQ(result.code, 4);
+  const auto pid = read_text(pid_file);
+  EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1)));
+}
+
+TEST(TuttiRun, PassesSignalsOn) {
+  for (const char* signal : {"INT", "TERM", "HUP", "USR1", "USR2"}) {
+    const TemporaryDirectory directory;
+    // Ranks tell that they listen by a file; a non-interactive shell starts "&" with SIGINT ignored, hence
+    // env.
+    const auto result =
+        shell(fmt::format("cd {0}; env --default-signal=INT " TUTTI_RUN
+                          " -n 2 --tag sh -c 'trap \"echo got {1}; exit 0\" {1}; "
+                          "touch $TUTTI_RANK; while true; do sleep 0.05; done' & "
+                          "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -{1} $!; wait $!",
+                          directory.path(), signal));
+    EXPECT_EQ(result.code, 0) << signal;
+    EXPECT_THAT(result.sorted_lines(),
+                ElementsAre(fmt::format("[0] got {}", signal), fmt::format("[1] got {}", signal)));
+  }
+}
+
+TEST(TuttiRun, ReturnsTheSignalThatEndedTheRun) {
+  const TemporaryDirectory directory;
+  const auto result =
+      shell(fmt::format("cd {}; " TUTTI_RUN " -n 2 sh -c 'touch $TUTTI_RANK; exec sleep 50' & "
+                        "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -TERM $!; wait $!",
+                        directory.path()));
+  EXPECT_EQ(result.code, 128 + 15);
+}
+
+TEST(TuttiRun, RanksDieWithIt) {
+  const TemporaryDirectory directory;
+  shell(fmt::format("cd {}; " TUTTI_RUN
+                    " -n 2 sh -c 'echo $$ > pid.$TUTTI_RANK; touch $TUTTI_RANK; exec sleep 50' & "
+                    "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -KILL $!; wait $!; sleep 0.3",
+                    directory.path()));
+  for (const char* rank : {"0", "1"}) {
+    const auto pid = read_text(directory.path() + "/pid." + rank);
+    ASSERT_NE(pid, "");
+    EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1))) << rank;
+  }
+}
+
+TEST(TuttiRun, SaysWhatIsWrongWithItsArguments) {
+  const auto none = tutti_run("-n 2");
+  EXPECT_EQ(none.code, 2);
+  EXPECT_THAT(none.err, HasSubstr("A program to run is required"));
+  const auto ranks = tutti_run("-n 0 true");
+  EXPECT_EQ(ranks.code, 2);
+  EXPECT_THAT(ranks.err, HasSubstr("--ranks"));
+  const auto unknown = tutti_run("--rank 2 true");
+  EXPECT_EQ(unknown.code, 2);
+}
+
+TEST(TuttiRun, NamesAProgramThatIsNotThere) {
+  const auto missing = tutti_run("-n 2 ./not-there");
+  EXPECT_EQ(missing.code, 127);
+  EXPECT_EQ(missing.err, "tutti-run: cannot run ./not-there: No such file or directory\n");
+  const auto no_program = tutti_run("-n 2 /etc/passwd");
+  EXPECT_EQ(no_program.code, 126);
+  EXPECT_THAT(no_program.err, HasSubstr("/etc/passwd: Permission denied"));
+}
+
+TEST(TuttiRun, NamesAnOutputDirectoryThatCannotBeMade) {
+  const auto result = tutti_run("-n 2 --output /proc/logs echo ran");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("/proc/logs"));
+  EXPECT_THAT(result.out, Not(HasSubstr("ran")));
+}
+
+}  // namespace

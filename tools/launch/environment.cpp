@@ -1,0 +1,45 @@
+#include "launch/environment.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+#include <string_view>
+
+namespace tutti::launch {
+namespace {
+
+int usable_cores() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+}  // namespace
+
+std::string make_job() { return fmt::format("{}-{:08x}", getpid(), std::random_device()()); }
+
+std::vector<std::string> rank_environment(int rank, int ranks, const std::string& job) {
+  std::vector<std::string> result;
+  for (char** entry = environ; *entry; ++entry) {
+    const std::string_view text = *entry;
+    const bool ours = text.starts_with("TUTTI_RANK=") || text.starts_with("TUTTI_WORLD_SIZE=") ||
+                      text.starts_with("TUTTI_LOCAL_RANK=") || text.starts_with("TUTTI_LOCAL_SIZE=") ||
+                      text.starts_with("TUTTI_JOB=");
+    if (!ours) result.emplace_back(text);
+  }
+  result.push_back(fmt::format("TUTTI_RANK={}", rank));
+  result.push_back(fmt::format("TUTTI_WORLD_SIZE={}", ranks));
+  result.push_back(fmt::format("TUTTI_LOCAL_RANK={}", rank));
+  result.push_back(fmt::format("TUTTI_LOCAL_SIZE={}", ranks));
+  result.push_back(fmt::format("TUTTI_JOB={}", job));
+  // N ranks that each start a thread a core would slow each other down.
+  for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) {
+    if (!std::getenv(name)) result.push_back(fmt::format("{}={}", name, std::max(1, usable_cores() / ranks)));
+  }
+  return result;
+}
+
+}  // namespace tutti::launch
