@@ -20,12 +20,15 @@ if(TUTTI_WITH_CUDA)
     ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cpp)
   list(FILTER tutti_sources EXCLUDE REGEX "/no_cuda\\.cpp$")
   list(APPEND tutti_sources ${tutti_cuda_sources})
+else()
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/kernels/cpu/no_cuda.cpp PROPERTIES
+    COMPILE_DEFINITIONS "TUTTI_NO_CUDA=\"${cuda_why_not}\"")
 endif()
 
 add_library(tutti STATIC ${tutti_sources})
 add_library(tutti::tutti ALIAS tutti)
 target_compile_features(tutti PUBLIC cxx_std_20)
-set_target_properties(tutti PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_STANDARD 20)
+set_target_properties(tutti PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_include_directories(tutti
   PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>
   PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/lib)
@@ -38,13 +41,19 @@ if(TUTTI_WITH_MPI)
   target_link_libraries(tutti PRIVATE MPI::MPI_CXX)
 endif()
 if(TUTTI_WITH_CUDA)
-  target_compile_definitions(tutti PRIVATE TUTTI_WITH_CUDA)
+  set_target_properties(tutti PROPERTIES CUDA_STANDARD 20 CUDA_ARCHITECTURES "${TUTTI_CUDA_ARCHITECTURES}")
+  # The 16-bit floats of core/dtype.h are constexpr and convert to the same bits on both sides.
+  target_compile_options(tutti PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
   target_link_libraries(tutti PRIVATE CUDA::cudart_static CUDA::cublasLt)
 endif()
 
 # Flags for Tutti's own targets; nothing global, nothing that a user of the library inherits.
 function(tutti_flags target)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor>)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra>)
+  if(TUTTI_WITH_CUDA)  # kernels/launch.h must read the same in every file that includes it
+    target_compile_definitions(${target} PRIVATE TUTTI_WITH_CUDA)
+  endif()
   if(TUTTI_WERROR)
     set_target_properties(${target} PROPERTIES COMPILE_WARNING_AS_ERROR ON)
   endif()

@@ -9,7 +9,8 @@ namespace tutti::kernels {
 
 struct Allocate {
   static constexpr const char* name = "allocate";
-  // At least `bytes` bytes, aligned to 64; never null. Throws DeviceError where there is no more.
+  // At least `bytes` bytes, aligned to 64; never null. Throws DeviceError where there is no more. On a GPU
+  // the memory is the current one's, see launch.h.
   static void* cpu(std::size_t bytes);
   static void* cuda(std::size_t bytes);
 };

@@ -5,7 +5,7 @@
 namespace tutti {
 
 bool Device::has_cuda(std::string* why) {
-  if (why) *why = "Tutti was built without CUDA (no nvcc was found, or TUTTI_CUDA=OFF)";
+  if (why) *why = "Tutti was built without CUDA: " TUTTI_NO_CUDA;
   return false;
 }
 
