@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -13,15 +14,18 @@
 
 namespace tutti::comm {
 
-/// One rank's end of a group. Counts are checked and pointers valid when a call arrives; `in` and `out` are the
-/// same memory or do not overlap. `Call` carries the identity of a collective for errors and for the detection of
+/// One rank's end of a group. Counts are checked, buffers are on the CPU and pointers valid when a call arrives.
+/// `in` and `out` do not overlap, with two exceptions: all_reduce may get the same memory twice, and all_gather
+/// may get as `in` the block of `out` that belongs to this rank. `Call` carries the identity of a collective for errors and for the detection of
 /// mismatched calls. Used by one thread at a time.
 class Backend {
  public:
   /// Which collective this is, and how long it may take.
   struct Call {
     const char* name;           ///< "all_reduce"
-    std::uint64_t sequence;     ///< counted from 1 on each communicator, equal on every rank
+    /// Collectives: counted from 1 on each communicator, equal on every rank. Messages: counted from 1 on each
+    /// ordered pair of ranks.
+    std::uint64_t sequence;
     std::chrono::milliseconds timeout;
     Stream stream;
   };
@@ -51,7 +55,8 @@ class Backend {
   virtual Work recv(BufferView out, int from, const Call& call) = 0;
   virtual Work barrier(const Call& call) = 0;
 
-  /// Makes every wait of this group, here and on its peers where the engine can, fail with `reason`.
+  /// Makes every wait of this group, here and on its peers where the engine can, fail with `reason`. Any thread
+  /// may call it.
   virtual void abort(std::string_view reason) = 0;
 };
 

@@ -1,23 +1,13 @@
 /// \file
-/// What a collective is told: the reduction, the deadline, the stream.
+/// What a collective is told: the deadline and the stream.
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <optional>
-#include <string_view>
 
-namespace tutti {
+#include "tutti/core/reduce_op.h"
 
-/// How elements are combined. `avg` is the sum divided by the number of ranks (floating point only).
-enum class ReduceOp : std::uint8_t { sum, avg, min, max, prod };
-
-constexpr std::string_view name_of(ReduceOp op) {
-  constexpr std::string_view names[] = {"sum", "avg", "min", "max", "prod"};
-  return names[static_cast<std::size_t>(op)];
-}
-
-namespace comm {
+namespace tutti::comm {
 
 /// A queue of work on a device: a `cudaStream_t`, or null for the host and for the device's default stream.
 using Stream = void*;
@@ -30,5 +20,4 @@ struct Options {
   Stream stream = nullptr;
 };
 
-}  // namespace comm
-}  // namespace tutti
+}  // namespace tutti::comm

@@ -19,8 +19,8 @@ struct BufferView {
   Device device{};
 
   BufferView() = default;
-  BufferView(void* data, std::size_t count, DType dtype, Device device = {})
-      : data(data), count(count), dtype(dtype), device(device) {}
+  BufferView(void* pointer, std::size_t elements, DType type, Device where = {})
+      : data(pointer), count(elements), dtype(type), device(where) {}
 
   /// Any contiguous range of elements: `comm.all_reduce(my_vector)`.
   template <typename Range>
@@ -43,8 +43,8 @@ struct ConstBufferView {
   Device device{};
 
   ConstBufferView() = default;
-  ConstBufferView(const void* data, std::size_t count, DType dtype, Device device = {})
-      : data(data), count(count), dtype(dtype), device(device) {}
+  ConstBufferView(const void* pointer, std::size_t elements, DType type, Device where = {})
+      : data(pointer), count(elements), dtype(type), device(where) {}
   ConstBufferView(const BufferView& view)
       : data(view.data), count(view.count), dtype(view.dtype), device(view.device) {}
 

@@ -1,0 +1,165 @@
+#include "kernels/combine.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "kernels/multiversion.h"
+
+// `out` may be one of the inputs, at the same place: no iteration depends on another one.
+#if defined(__clang__)
+#define TUTTI_INDEPENDENT
+#else
+#define TUTTI_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+#define TUTTI_INLINE [[gnu::always_inline]] inline
+
+namespace tutti::kernels {
+namespace {
+
+constexpr std::size_t leaf_inputs = 4;
+constexpr std::size_t block = 512;
+
+template <typename T>
+using Accumulator = std::conditional_t<std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>, float, T>;
+
+// Integers wrap; signed overflow would be undefined.
+template <typename T>
+using Wrapping =
+    typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
+
+struct Sum {
+  template <typename T>
+  TUTTI_INLINE static T apply(T a, T b) {
+    return static_cast<T>(static_cast<Wrapping<T>>(a) + static_cast<Wrapping<T>>(b));
+  }
+};
+struct Prod {
+  template <typename T>
+  TUTTI_INLINE static T apply(T a, T b) {
+    return static_cast<T>(static_cast<Wrapping<T>>(a) * static_cast<Wrapping<T>>(b));
+  }
+};
+struct Min {
+  template <typename T>
+  TUTTI_INLINE static T apply(T a, T b) {
+    return ((a < b) | (a != a)) ? a : b;
+  }
+};
+struct Max {
+  template <typename T>
+  TUTTI_INLINE static T apply(T a, T b) {
+    return ((a > b) | (a != a)) ? a : b;
+  }
+};
+
+template <typename Acc, typename Op, int n, typename In>
+TUTTI_INLINE Acc tree_of(const In* const* in, std::size_t i) {
+  if constexpr (n == 1) {
+    return static_cast<Acc>(in[0][i]);
+  } else {
+    constexpr int left = static_cast<int>(std::bit_floor(static_cast<unsigned>(n - 1)));
+    return Op::apply(tree_of<Acc, Op, left>(in, i), tree_of<Acc, Op, n - left>(in + left, i));
+  }
+}
+
+template <typename Out, typename In, typename Op, int n>
+TUTTI_MULTIVERSION void combine_leaf(const In* const* inputs, std::size_t count, Out* out,
+                                     Accumulator<In> scale) {
+  const In* in[n];
+  std::copy_n(inputs, n, in);
+  TUTTI_INDEPENDENT
+  for (std::size_t i = 0; i < count; ++i) {
+    Accumulator<In> value = tree_of<Accumulator<In>, Op, n>(in, i);
+    if constexpr (std::is_same_v<Op, Sum> && std::is_floating_point_v<Accumulator<In>>) value *= scale;
+    out[i] = static_cast<Out>(value);
+  }
+}
+
+// At most `leaf_inputs` inputs, from element `first` on.
+template <typename Out, typename In, typename Op>
+void leaf(std::span<const void* const> inputs, std::size_t first, std::size_t count, Out* out,
+          Accumulator<In> scale = 1) {
+  const In* in[leaf_inputs];
+  std::transform(inputs.begin(), inputs.end(), in,
+                 [&](const void* p) { return static_cast<const In*>(p) + first; });
+  switch (inputs.size()) {
+    case 1:
+      return combine_leaf<Out, In, Op, 1>(in, count, out, scale);
+    case 2:
+      return combine_leaf<Out, In, Op, 2>(in, count, out, scale);
+    case 3:
+      return combine_leaf<Out, In, Op, 3>(in, count, out, scale);
+    default:
+      return combine_leaf<Out, In, Op, 4>(in, count, out, scale);
+  }
+}
+
+// The subtree over `in`, elements [first, first + count), count <= block.
+template <typename T, typename Op>
+void subtree(std::span<const void* const> in, std::size_t first, std::size_t count, Accumulator<T>* out) {
+  using Acc = Accumulator<T>;
+  if (in.size() <= leaf_inputs) return leaf<Acc, T, Op>(in, first, count, out);
+  const std::size_t left = std::bit_floor(in.size() - 1);
+  Acc right[block];
+  subtree<T, Op>(in.first(left), first, count, out);
+  subtree<T, Op>(in.subspan(left), first, count, right);
+  const Acc* halves[] = {out, right};
+  combine_leaf<Acc, Acc, Op, 2>(halves, count, out, 1);
+}
+
+template <typename T, typename Op>
+void combine(std::span<const void* const> in, std::size_t count, T* out, Accumulator<T> scale) {
+  using Acc = Accumulator<T>;
+  if (in.size() <= leaf_inputs) return leaf<T, T, Op>(in, 0, count, out, scale);
+  const std::size_t left = std::bit_floor(in.size() - 1);
+  for (std::size_t first = 0; first < count; first += block) {
+    const std::size_t length = std::min(block, count - first);
+    Acc a[block], b[block];
+    subtree<T, Op>(in.first(left), first, length, a);
+    subtree<T, Op>(in.subspan(left), first, length, b);
+    const Acc* halves[] = {a, b};
+    combine_leaf<T, Acc, Op, 2>(halves, length, out + first, scale);
+  }
+}
+
+template <typename T>
+void combine(ReduceOp op, std::span<const void* const> in, std::size_t count, T* out) {
+  using Acc = Accumulator<T>;
+  switch (op) {
+    case ReduceOp::sum:
+      return combine<T, Sum>(in, count, out, Acc(1));
+    case ReduceOp::avg:
+      return combine<T, Sum>(in, count, out, Acc(1) / static_cast<Acc>(in.size()));
+    case ReduceOp::min:
+      return combine<T, Min>(in, count, out, Acc(1));
+    case ReduceOp::max:
+      return combine<T, Max>(in, count, out, Acc(1));
+    case ReduceOp::prod:
+      return combine<T, Prod>(in, count, out, Acc(1));
+  }
+}
+
+}  // namespace
+
+void Combine::cpu(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out) {
+  if (count == 0) return;
+  if (in.size() == 1) {
+    if (in[0] != out) std::memcpy(out, in[0], count * size_of(dtype));
+    return;
+  }
+  // On bytes that are 0 or 1, "or" is the maximum and "and" the minimum.
+  if (dtype == DType::bool_) {
+    dtype = DType::u8;
+    op = op == ReduceOp::sum || op == ReduceOp::max ? ReduceOp::max : ReduceOp::min;
+  }
+  visit_dtype(dtype, [&]<typename T>() {
+    if constexpr (!std::is_same_v<T, bool>) {
+      combine<T>(op, in, count, static_cast<T*>(out));
+    }
+  });
+}
+
+}  // namespace tutti::kernels
