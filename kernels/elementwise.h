@@ -106,7 +106,7 @@ struct Copy {
   static void cuda(const Shape& shape, DType to, const MutableOperand& out, DType from, const Operand& x);
 };
 
-// out = beta * out + alpha * x, any strides.
+// out = beta * out + alpha * x, any strides; with beta 0 `out` is not read.
 struct AddScaled {
   static constexpr const char* name = "add_scaled";
   static void cpu(DType dtype, const Shape& shape, const MutableOperand& out, const Operand& x, double alpha,

@@ -36,7 +36,8 @@ class Saved {
 class Needs {
  public:
   explicit Needs(std::uint64_t bits) : bits_(bits) {}
-  bool operator[](std::size_t input) const { return (bits_ >> input) & 1u; }
+  /// True for inputs beyond the 64th, whether they want one or not.
+  bool operator[](std::size_t input) const { return input >= 64 || ((bits_ >> input) & 1u) != 0; }
 
  private:
   std::uint64_t bits_;
@@ -45,7 +46,8 @@ class Needs {
 /// One recorded operation: gradients of its outputs (undefined where none flowed) to gradients of its inputs.
 struct Node {
   using Backward = std::function<Gradients(const Gradients& outputs, Needs needs)>;
-  /// An input: the node that made it (null for what needs no gradient) and which of its outputs it is; or a leaf.
+  /// An input: the node that made it (null for what needs no gradient) and which of its outputs it is; or a
+  /// leaf.
   struct Edge {
     std::shared_ptr<Node> node;
     int output = 0;
@@ -80,7 +82,8 @@ void attach(const char* name, const std::vector<Tensor>& outputs, const std::vec
 /// Records that `output` came from `inputs`; `backward(gradient of output, needs)` gives the gradients of the
 /// inputs, in their order. Returns `output`. Records nothing where no gradient is wanted.
 ///
-///     return record("exp", out, {x}, [y = Saved(out)](const Tensor& g, Needs) { return Gradients{g * *y}; });
+///     return record("exp", out, {x}, [y = Saved(out)](const Tensor& g, Needs) { return Gradients{g * *y};
+///     });
 ///
 /// Gradients are computed with recording off, so they are made of the ordinary operations.
 template <typename F>
@@ -94,8 +97,8 @@ Tensor record(const char* name, Tensor output, const std::vector<Tensor>& inputs
 
 /// The same for several outputs; a gradient that did not flow is undefined.
 template <typename F>
-std::vector<Tensor> record_all(const char* name, std::vector<Tensor> outputs, const std::vector<Tensor>& inputs,
-                               F&& backward) {
+std::vector<Tensor> record_all(const char* name, std::vector<Tensor> outputs,
+                               const std::vector<Tensor>& inputs, F&& backward) {
   if (should_record(inputs)) attach(name, outputs, inputs, std::forward<F>(backward));
   return outputs;
 }

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string_view>
 
-namespace tutti::log {
+namespace tutti::logging {
 
 enum class Level : std::uint8_t { debug, info, warning, error };
 
@@ -19,4 +19,4 @@ Sink set_sink(Sink sink);
 /// Hands `message` to the sink. Thread-safe.
 void write(Level level, std::string_view message);
 
-}  // namespace tutti::log
+}  // namespace tutti::logging

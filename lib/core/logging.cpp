@@ -1,9 +1,9 @@
-#include "tutti/core/log.h"
+#include "tutti/core/logging.h"
 
 #include <mutex>
 #include <utility>
 
-namespace tutti::log {
+namespace tutti::logging {
 namespace {
 
 struct Slot {
@@ -28,4 +28,4 @@ void write(Level level, std::string_view message) {
   if (slot().sink) slot().sink(level, message);
 }
 
-}  // namespace tutti::log
+}  // namespace tutti::logging

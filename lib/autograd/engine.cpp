@@ -1,0 +1,195 @@
+// Backward: nodes run in the reverse order of their recording, which is the same on every rank and respects
+// every dependency. A node's gradients and saved tensors are dropped as soon as it has run.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <queue>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "tutti/autograd/grad_mode.h"
+#include "tutti/autograd/node.h"
+#include "tutti/autograd/shape.h"
+#include "tutti/core/error.h"
+#include "tutti/tensor/creation.h"
+
+namespace tutti {
+namespace autograd {
+namespace {
+
+using NodePtr = std::shared_ptr<Node>;
+
+struct LaterFirst {
+  bool operator()(const NodePtr& a, const NodePtr& b) const { return a->sequence < b->sequence; }
+};
+
+// What flows into a node or a leaf: the first gradient is taken as it is, a second one added to a copy of it.
+class Inflow {
+ public:
+  void add(const Tensor& gradient) {
+    if (!sum_.defined()) {
+      sum_ = gradient;
+      return;
+    }
+    if (!owned_) sum_ = sum_.clone();
+    owned_ = true;
+    sum_.add_(gradient);
+  }
+  const Tensor& sum() const { return sum_; }
+
+ private:
+  Tensor sum_;
+  bool owned_ = false;
+};
+
+struct LeafState {
+  Tensor leaf;
+  int expected = 0;  // contributions still to come
+};
+
+class Run {
+ public:
+  Run(const Tensor& root, const Tensor& gradient, bool retain) : retain_(retain) {
+    const Meta& meta = *root.autograd_meta();
+    count_leaf_uses(meta.node);
+    inflow(meta.node, meta.output).add(gradient);
+    push(meta.node);
+  }
+
+  void execute() {
+    while (!ready_.empty()) {
+      const NodePtr node = ready_.top();
+      ready_.pop();
+      step(*node);
+    }
+  }
+
+ private:
+  // How often each leaf will be reached: its hook waits for the last time.
+  void count_leaf_uses(const NodePtr& root) {
+    std::vector<Node*> stack{root.get()};
+    std::unordered_set<Node*> seen{root.get()};
+    while (!stack.empty()) {
+      Node* node = stack.back();
+      stack.pop_back();
+      check_not_freed(*node);
+      for (const auto& edge : node->inputs) {
+        if (edge.leaf.defined()) {
+          auto& state = leaves_[edge.leaf.autograd_meta().get()];
+          state.leaf = edge.leaf;
+          ++state.expected;
+        } else if (edge.node && seen.insert(edge.node.get()).second) {
+          stack.push_back(edge.node.get());
+        }
+      }
+    }
+  }
+
+  static void check_not_freed(const Node& node) {
+    if (!node.freed) return;
+    throw AutogradError(fmt::format(
+        "backward: the graph of '{}' was freed by an earlier backward; pass retain_graph there to go twice",
+        node.name));
+  }
+
+  Inflow& inflow(const NodePtr& node, int output) {
+    auto& flows = inflows_[node.get()];
+    if (flows.empty()) flows.resize(static_cast<std::size_t>(node->outputs));
+    return flows[static_cast<std::size_t>(output)];
+  }
+
+  void push(const NodePtr& node) {
+    if (queued_.insert(node.get()).second) ready_.push(node);
+  }
+
+  void step(Node& node) {
+    Gradients outputs;
+    for (auto& flow : inflows_[&node]) outputs.push_back(flow.sum());
+    inflows_.erase(&node);
+    std::uint64_t needs = 0;
+    for (std::size_t i = 0; i < std::min<std::size_t>(node.inputs.size(), 64); ++i) {
+      if (node.inputs[i].node || node.inputs[i].leaf.defined()) needs |= std::uint64_t{1} << i;
+    }
+    // A node whose outputs got no gradient passes none on, but its leaves have to know.
+    Gradients inputs(node.inputs.size());
+    if (std::ranges::any_of(outputs, &Tensor::defined)) inputs = node.backward(outputs, Needs(needs));
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) pass_on(node.inputs[i], inputs[i]);
+    if (!retain_) free(node);
+  }
+
+  void pass_on(const Node::Edge& edge, const Tensor& gradient) {
+    if (edge.leaf.defined()) {
+      auto& state = leaves_[edge.leaf.autograd_meta().get()];
+      accumulate(state.leaf, gradient);
+      if (--state.expected == 0) {
+        for (const auto& hook : state.leaf.autograd_meta()->hooks) hook(state.leaf);
+      }
+    } else if (edge.node) {
+      if (gradient.defined())
+        inflow(edge.node, edge.output).add(gradient);
+      else
+        inflow(edge.node, edge.output);
+      push(edge.node);
+    }
+  }
+
+  static void accumulate(Tensor& leaf, const Tensor& gradient) {
+    if (!gradient.defined()) return;
+    Tensor& grad = leaf.autograd_meta()->grad;
+    if (grad.defined()) {
+      grad.add_(gradient);
+    } else {
+      // Others may hold this gradient (a view, or the same tensor for two leaves): the leaf gets its own.
+      grad = gradient.is_contiguous() && gradient.storage().use_count() == 1 ? gradient : gradient.clone();
+    }
+  }
+
+  static void free(Node& node) {
+    node.backward = nullptr;
+    node.inputs.clear();
+    node.freed = true;
+  }
+
+  bool retain_;
+  std::priority_queue<NodePtr, std::vector<NodePtr>, LaterFirst> ready_;
+  std::unordered_set<Node*> queued_;
+  std::unordered_map<Node*, std::vector<Inflow>> inflows_;
+  std::unordered_map<Meta*, LeafState> leaves_;
+};
+
+void check_gradient(const Tensor& root, const Tensor& gradient) {
+  if (gradient.shape() != root.shape() || gradient.dtype() != root.dtype()) {
+    throw AutogradError(fmt::format("backward: the gradient {} {} does not match the tensor {} {}",
+                                    name_of(gradient.dtype()), gradient.shape().str(), name_of(root.dtype()),
+                                    root.shape().str()));
+  }
+}
+
+}  // namespace
+}  // namespace autograd
+
+void Tensor::backward(const Tensor& grad, bool retain_graph) const {
+  if (!requires_grad()) {
+    throw AutogradError("backward: the tensor " + shape().str() +
+                        " depends on nothing that requires a gradient (or was computed under NoGrad)");
+  }
+  autograd::check_gradient(*this, grad);
+  NoGrad no_grad;
+  if (!autograd_meta()->node) {
+    Tensor& own = autograd_meta()->grad;
+    own.defined() ? own.add_(grad) : own = grad.clone();
+    return;
+  }
+  autograd::Run(*this, grad, retain_graph).execute();
+}
+
+void Tensor::backward(bool retain_graph) const {
+  if (numel() != 1) {
+    throw AutogradError(fmt::format(
+        "backward: a loss is one number, this tensor has shape {}; reduce it, or pass its gradient",
+        shape().str()));
+  }
+  backward(ones(shape(), {dtype(), device()}), retain_graph);
+}
+
+}  // namespace tutti

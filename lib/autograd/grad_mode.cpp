@@ -1,0 +1,16 @@
+#include "tutti/autograd/grad_mode.h"
+
+namespace tutti {
+namespace {
+
+thread_local bool enabled = true;
+
+}  // namespace
+
+bool grad_enabled() { return enabled; }
+
+NoGrad::NoGrad() : before_(enabled) { enabled = false; }
+
+NoGrad::~NoGrad() { enabled = before_; }
+
+}  // namespace tutti

@@ -1,0 +1,71 @@
+#include "tutti/autograd/node.h"
+
+#include <algorithm>
+
+#include "tutti/autograd/grad_mode.h"
+#include "tutti/core/error.h"
+
+namespace tutti::autograd {
+namespace {
+
+thread_local std::uint64_t next_sequence = 0;
+
+}  // namespace
+
+const Tensor& Saved::get() const {
+  if (tensor_.defined() && tensor_.storage()->version() != version_) {
+    throw AutogradError("backward: a tensor " + tensor_.shape().str() +
+                        " that a gradient needs was changed in place after it was used");
+  }
+  return tensor_;
+}
+
+// A long chain is taken apart in a loop: one destructor calling the next would overflow the stack.
+Node::~Node() {
+  std::vector<std::shared_ptr<Node>> orphans;
+  const auto take_inputs = [&orphans](Node& node) {
+    for (auto& edge : node.inputs) {
+      if (edge.node) orphans.push_back(std::move(edge.node));
+    }
+    node.inputs.clear();
+  };
+  take_inputs(*this);
+  while (!orphans.empty()) {
+    const auto node = std::move(orphans.back());
+    orphans.pop_back();
+    if (node.use_count() == 1) take_inputs(*node);
+  }
+}
+
+bool should_record(const std::vector<Tensor>& inputs) {
+  return grad_enabled() &&
+         std::ranges::any_of(inputs, [](const Tensor& x) { return x.defined() && x.requires_grad(); });
+}
+
+void attach(const char* name, const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
+            Node::Backward backward) {
+  auto node = std::make_shared<Node>();
+  node->name = name;
+  node->sequence = next_sequence++;
+  node->outputs = static_cast<int>(outputs.size());
+  node->backward = std::move(backward);
+  for (const Tensor& input : inputs) {
+    Node::Edge edge;
+    if (input.defined() && input.requires_grad()) {
+      const auto& meta = input.autograd_meta();
+      edge.node = meta->node;
+      edge.output = meta->output;
+      if (!meta->node) edge.leaf = input;
+    }
+    node->inputs.push_back(std::move(edge));
+  }
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    auto meta = std::make_shared<Meta>();
+    meta->requires_grad = true;
+    meta->node = node;
+    meta->output = static_cast<int>(i);
+    outputs[i].set_autograd_meta(std::move(meta));
+  }
+}
+
+}  // namespace tutti::autograd

@@ -1,0 +1,87 @@
+#include "tutti/tensor/creation.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "kernels/memory.h"
+#include "tutti/core/error.h"
+
+namespace tutti {
+
+Tensor empty(const Shape& shape, const TensorOptions& options) {
+  std::int64_t numel = 1;
+  for (const auto size : shape) {
+    if (size < 0 || __builtin_mul_overflow(numel, size, &numel) || numel > (INT64_MAX >> 4)) {
+      throw ShapeError(fmt::format("empty: sizes must not be negative nor overflow, got {}", shape.str()));
+    }
+  }
+  return Tensor(Storage::allocate(static_cast<std::size_t>(numel) * size_of(options.dtype), options.device),
+                options.dtype, shape, contiguous_strides(shape));
+}
+
+Tensor zeros(const Shape& shape, const TensorOptions& options) { return full(shape, 0, options); }
+
+Tensor ones(const Shape& shape, const TensorOptions& options) { return full(shape, 1, options); }
+
+Tensor full(const Shape& shape, double value, const TensorOptions& options) {
+  Tensor result = empty(shape, options);
+  result.fill_(value);
+  return result;
+}
+
+Tensor empty_like(const Tensor& like) { return empty(like.shape(), {like.dtype(), like.device()}); }
+
+Tensor zeros_like(const Tensor& like) { return zeros(like.shape(), {like.dtype(), like.device()}); }
+
+Tensor ones_like(const Tensor& like) { return ones(like.shape(), {like.dtype(), like.device()}); }
+
+Tensor arange(double start, double end, double step, const TensorOptions& options) {
+  if (step == 0 || (end - start) / step < 0) {
+    throw ShapeError(fmt::format("arange: a step of {} does not lead from {} to {}", step, start, end));
+  }
+  const auto count = static_cast<std::int64_t>(std::ceil((end - start) / step));
+  Tensor result = empty({count}, {options.dtype, Device::cpu()});
+  visit_dtype(options.dtype, [&]<typename T>() {
+    T* out = result.data<T>();
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double value = start + static_cast<double>(i) * step;
+      if constexpr (sizeof(T) == 2) {
+        out[i] = T(static_cast<float>(value));
+      } else {
+        out[i] = static_cast<T>(value);
+      }
+    }
+  });
+  return options.device.is_cpu() ? result : result.to(options.device);
+}
+
+Tensor arange(std::int64_t end, const TensorOptions& options) {
+  return arange(0, static_cast<double>(end), 1, options);
+}
+
+Tensor eye(std::int64_t n, const TensorOptions& options) {
+  Tensor result = zeros({n, n}, options);
+  result.as_strided({n}, {n + 1}, 0).fill_(1);
+  return result;
+}
+
+Tensor from_host(ConstBufferView values, const Shape& shape, Device device) {
+  if (static_cast<std::int64_t>(values.count) != shape.numel()) {
+    throw ShapeError(fmt::format("from: {} values do not fill the shape {}", values.count, shape.str()));
+  }
+  Tensor result = empty(shape, {values.dtype, device});
+  kernels::copy_bytes(result.raw_data(), device, values.data, Device::cpu(), values.bytes());
+  return result;
+}
+
+Tensor from_buffer(BufferView buffer, const Shape& shape, std::shared_ptr<void> owner) {
+  if (static_cast<std::int64_t>(buffer.count) != shape.numel()) {
+    throw ShapeError(
+        fmt::format("from_buffer: {} elements do not fill the shape {}", buffer.count, shape.str()));
+  }
+  return Tensor(Storage::external(buffer.data, buffer.bytes(), buffer.device, std::move(owner)), buffer.dtype,
+                shape, contiguous_strides(shape));
+}
+
+}  // namespace tutti

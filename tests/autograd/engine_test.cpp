@@ -1,0 +1,141 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tutti/core/error.h"
+#include "tutti/tutti.h"
+
+namespace tutti {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+Tensor leaf(std::initializer_list<float> values) { return tensor(values).set_requires_grad(); }
+
+TEST(Backward, FollowsTheChainRule) {
+  const Tensor x = leaf({1, 2, 3});
+  sum(x * x * 2 + x).backward();
+  EXPECT_THAT(x.grad().to_vector<float>(), ElementsAre(5, 9, 13));
+}
+
+TEST(Backward, AddsUpOverCallsAndUses) {
+  const Tensor x = leaf({1, 2});
+  sum(x).backward();
+  sum(x + x).backward();
+  EXPECT_THAT(x.grad().to_vector<float>(), ElementsAre(3, 3));
+}
+
+TEST(Backward, AddsIntoTheGradientThatIsThere) {
+  std::vector<float> bucket{10, 10, 10};
+  Tensor x = leaf({1, 2});
+  x.set_grad(from_buffer(bucket, {3}).slice(0, 1, 3));
+  sum(x * 2).backward();
+  EXPECT_THAT(bucket, ElementsAre(10, 12, 12));
+}
+
+TEST(Backward, TwoLeavesNeverShareAGradient) {
+  const Tensor a = leaf({1});
+  const Tensor b = leaf({2});
+  sum(a + b).backward();
+  a.grad().fill_(9);
+  EXPECT_EQ(b.grad().item(), 1);
+}
+
+TEST(Backward, DiamondsAreWalkedOnce) {
+  Tensor x = leaf({1});
+  Tensor y = x;
+  for (int i = 0; i < 60; ++i) y = y + y;  // 2^60 paths
+  sum(y).backward();
+  EXPECT_EQ(x.grad().item<double>(), 0x1p60);
+}
+
+TEST(Backward, LongChainsNeitherOverflowRunningNorWhenDropped) {
+  const Tensor x = leaf({1});
+  {
+    Tensor y = x;
+    for (int i = 0; i < 200000; ++i) y = y + 0.0;
+  }
+  Tensor y = x;
+  for (int i = 0; i < 200000; ++i) y = y + 0.0;
+  sum(y).backward();
+  EXPECT_EQ(x.grad().item(), 1);
+}
+
+TEST(Backward, TwiceIsAnError) {
+  const Tensor x = leaf({1});
+  const Tensor y = sum(x * x);
+  y.backward();
+  EXPECT_THAT([&] { y.backward(); }, ThrowsMessage<AutogradError>(HasSubstr("retain_graph")));
+}
+
+TEST(Backward, RetainedGraphsGoTwice) {
+  const Tensor x = leaf({3});
+  const Tensor y = sum(x * x);
+  y.backward(true);
+  y.backward();
+  EXPECT_EQ(x.grad().item(), 12);
+}
+
+TEST(Backward, NeedsAScalarThatDependsOnSomething) {
+  const Tensor x = leaf({1, 2});
+  EXPECT_THAT([&] { (x * 2).backward(); }, ThrowsMessage<AutogradError>(HasSubstr("[2]")));
+  EXPECT_THROW(sum(tensor({1.0f})).backward(), AutogradError);
+  EXPECT_THROW((x * 2).backward(zeros({3})), AutogradError);
+}
+
+TEST(Backward, SeesInPlaceChangesOfSavedTensors) {
+  const Tensor x = leaf({1, 2});
+  Tensor w = tensor({3.0f, 4.0f});
+  const Tensor y = sum(x * w);
+  w.zero_();
+  EXPECT_THAT([&] { y.backward(); }, ThrowsMessage<AutogradError>(HasSubstr("changed in place")));
+}
+
+TEST(Backward, FreesWhatWasSavedOnTheWay) {
+  const Tensor x = leaf({1, 2});
+  const Tensor w = tensor({3.0f, 4.0f});
+  const Tensor y = sum(x * w);
+  const auto held = w.storage().use_count();
+  y.backward();
+  EXPECT_LT(w.storage().use_count(), held);
+}
+
+TEST(Backward, PartsThatGotNoGradientAreZero) {
+  const Tensor x = leaf({1, 2, 3, 4});
+  const auto parts = split(x, 2);
+  sum(parts[1] * 3).backward();
+  EXPECT_THAT(x.grad().to_vector<float>(), ElementsAre(0, 0, 3, 3));
+}
+
+TEST(Hooks, FireOnceWhenTheGradientIsComplete) {
+  Tensor x = leaf({1});
+  int calls = 0;
+  float seen = 0;
+  x.register_grad_hook([&](Tensor& t) {
+    ++calls;
+    seen = t.grad().item();
+  });
+  sum(x * 2 + x * 3 + x).backward();
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(seen, 6);
+}
+
+TEST(NoGradGuard, RecordsNothingAndEndsWithItsScope) {
+  const Tensor x = leaf({1});
+  {
+    NoGrad no_grad;
+    EXPECT_FALSE((x * 2).requires_grad());
+  }
+  EXPECT_TRUE((x * 2).requires_grad());
+  EXPECT_FALSE(x.detach().requires_grad());
+}
+
+TEST(Leaf, OnlyFloatingPointLeavesCanBeTold) {
+  EXPECT_THROW(arange(3).set_requires_grad(), DTypeError);
+  const Tensor x = leaf({1});
+  EXPECT_THROW((x * 2).set_requires_grad(false), AutogradError);
+}
+
+}  // namespace
+}  // namespace tutti
