@@ -1,7 +1,7 @@
 #include "tutti/comm/work.h"
 
 #include "tutti/core/error.h"
-#include "tutti/core/log.h"
+#include "tutti/core/logging.h"
 
 namespace tutti::comm {
 namespace {
@@ -11,7 +11,7 @@ void finish(std::unique_ptr<PendingWork>& pending) noexcept {
   try {
     pending->wait({});
   } catch (const std::exception& error) {
-    log::write(log::Level::warning, error.what());
+    logging::write(logging::Level::warning, error.what());
   }
   pending.reset();
 }
