@@ -1,0 +1,29 @@
+// Who started this process, and as which rank.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace tutti::comm {
+
+struct Launch {
+  std::string launcher;  // "tutti-run" or "mpirun"; empty for a lone process
+  std::string backend;   // "self", "shm" or "mpi"
+  int rank = 0;
+  int size = 1;  // 0 where the launcher keeps it to MPI
+  int local_rank = 0;
+  int local_size = 1;
+  std::string job;  // a name that the ranks of this run share, and no other run has
+  std::optional<std::chrono::milliseconds> timeout;
+};
+
+// The value of a variable, or null: `std::getenv`, or a test's.
+using Environment = std::function<const char*(const char*)>;
+
+// `mpi_running`: the application has initialised MPI itself.
+// Throws ConfigError naming the variable and its value.
+Launch find_launch(const Environment& environment, bool mpi_running);
+
+}  // namespace tutti::comm

@@ -1,0 +1,156 @@
+#include "comm/mpi/backend.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "comm/mpi/reduce.h"
+
+namespace tutti::comm {
+namespace {
+
+const std::byte* at(ConstBufferView view, std::size_t block, int index) {
+  return static_cast<const std::byte*>(view.data) + block * static_cast<std::size_t>(index);
+}
+
+std::byte* at(BufferView view, std::size_t block, int index) {
+  return static_cast<std::byte*>(view.data) + block * static_cast<std::size_t>(index);
+}
+
+void copy(std::byte* to, const std::byte* from, std::size_t bytes) {
+  if (to != from && bytes > 0) std::memcpy(to, from, bytes);
+}
+
+// Sends `block` bytes from `in` to every other rank, and takes as many from each into `out`; an empty view
+// stands for "none". `spread`: a block of `in` for each rank, and not one for all.
+void exchange(MpiGroup& group, const Running& running, ConstBufferView in, BufferView out, std::size_t block,
+              bool spread) {
+  if (block == 0) return;
+  auto messages = group.requests();
+  for (int step = 1; step < group.size() && out.count > 0; ++step) {
+    const int from = (group.rank() + group.size() - step) % group.size();
+    messages.receive(at(out, block, from), block, from, MpiGroup::data_tag);
+  }
+  for (int step = 1; step < group.size() && in.count > 0; ++step) {
+    const int to = (group.rank() + step) % group.size();
+    messages.send(at(in, block, spread ? to : 0), block, to, MpiGroup::data_tag);
+  }
+  if (in.count > 0 && out.count > 0)
+    copy(at(out, block, group.rank()), at(in, block, spread ? group.rank() : 0), block);
+  group.finish(messages, running);
+}
+
+void transfer(MpiGroup& group, const Running& running, ConstBufferView in, BufferView out, int peer) {
+  auto messages = group.requests();
+  if (in.count > 0) messages.send(in.data, in.bytes(), peer, MpiGroup::data_tag);
+  if (out.count > 0) messages.receive(out.data, out.bytes(), peer, MpiGroup::data_tag);
+  group.finish(messages, running);
+}
+
+}  // namespace
+
+Work MpiBackend::all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) {
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("all_reduce", out.count, out.dtype).with(op));
+    mpi_all_reduce(group, running, in, out, op);
+  });
+}
+
+Work MpiBackend::reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) {
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("reduce_scatter", out.count, out.dtype).with(op));
+    mpi_reduce_scatter(group, running, in, out, op);
+  });
+}
+
+Work MpiBackend::all_gather(ConstBufferView in, BufferView out, const Call& call) {
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("all_gather", in.count, in.dtype));
+    exchange(group, running, in, out, in.bytes(), false);
+  });
+}
+
+Work MpiBackend::broadcast(BufferView buffer, int root, const Call& call) {
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("broadcast", buffer.count, buffer.dtype).rooted(root));
+    if (group.rank() == root) {
+      exchange(group, running, buffer, {}, buffer.bytes(), false);
+    } else {
+      transfer(group, running, {}, buffer, root);
+    }
+  });
+}
+
+Work MpiBackend::all_to_all(ConstBufferView in, BufferView out, const Call& call) {
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    const auto ranks = static_cast<std::size_t>(group.size());
+    group.meet(running, MpiSignature::of("all_to_all", in.count / ranks, in.dtype));
+    exchange(group, running, in, out, in.bytes() / ranks, true);
+  });
+}
+
+Work MpiBackend::gather(ConstBufferView in, BufferView out, int root, const Call& call) {
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("gather", in.count, in.dtype).rooted(root));
+    if (group.rank() == root) {
+      copy(at(out, in.bytes(), root), at(in, 0, 0), in.bytes());
+      exchange(group, running, {}, out, in.bytes(), false);
+    } else {
+      transfer(group, running, in, {}, root);
+    }
+  });
+}
+
+Work MpiBackend::scatter(ConstBufferView in, BufferView out, int root, const Call& call) {
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("scatter", out.count, out.dtype).rooted(root));
+    if (group.rank() == root) {
+      copy(at(out, 0, 0), at(in, out.bytes(), root), out.bytes());
+      exchange(group, running, in, {}, out.bytes(), true);
+    } else {
+      transfer(group, running, {}, out, root);
+    }
+  });
+}
+
+Work MpiBackend::send(ConstBufferView in, int to, const Call& call) {
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("send/recv", in.count, in.dtype), to);
+    transfer(group, running, in, {}, to);
+  });
+}
+
+Work MpiBackend::recv(BufferView out, int from, const Call& call) {
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("send/recv", out.count, out.dtype), from);
+    transfer(group, running, {}, out, from);
+  });
+}
+
+Work MpiBackend::barrier(const Call& call) {
+  return queue_->start(call, [](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("barrier", 0, DType::u8));
+  });
+}
+
+std::unique_ptr<Backend> MpiBackend::split(int color, int key, const Call& call) {
+  std::unique_ptr<Backend> result;
+  auto work = queue_->start(call, [&](MpiGroup& group, const Running& running) {
+    group.meet(running, MpiSignature::of("split", 0, DType::i32));
+    // MPI takes no negative colour: the first rank of a colour stands for it.
+    std::vector<int> colors(static_cast<std::size_t>(group.size()));
+    exchange(group, running, std::span(&color, 1), colors, sizeof color, false);
+    const auto first = std::find(colors.begin(), colors.end(), color) - colors.begin();
+    // All have met, so that MPI_Comm_split has nobody to wait for.
+    MPI_Comm comm;
+    check_mpi(MPI_Comm_split(group.comm(), static_cast<int>(first), key, &comm), "MPI_Comm_split");
+    result = std::make_unique<MpiBackend>(std::make_shared<MpiGroup>(group.session(), comm));
+    MPI_Comm_free(&comm);
+  });
+  work.wait();
+  return result;
+}
+
+}  // namespace tutti::comm

@@ -1,0 +1,124 @@
+#include "comm/mpi/group.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sched.h>
+
+#include <algorithm>
+
+#include "tutti/core/error.h"
+
+namespace tutti::comm {
+namespace {
+
+constexpr int signature_tag = 2;
+constexpr int abort_tag = 3;
+
+}  // namespace
+
+MpiGroup::MpiGroup(std::shared_ptr<MpiSession> session, MPI_Comm comm) : session_(std::move(session)) {
+  check_mpi(MPI_Comm_dup(comm, &comm_), "MPI_Comm_dup");
+  MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(comm_, &rank_);
+  MPI_Comm_size(comm_, &size_);
+  listen();
+}
+
+MpiGroup::~MpiGroup() {
+  if (!MpiSession::usable()) return;
+  if (abort_ != MPI_REQUEST_NULL) {
+    MPI_Cancel(&abort_);
+    MPI_Wait(&abort_, MPI_STATUS_IGNORE);
+  }
+  if (failure_.empty()) MPI_Comm_free(&comm_);
+}
+
+void MpiGroup::listen() {
+  check_mpi(MPI_Irecv(abort_reason_.data(), static_cast<int>(abort_reason_.size()), MPI_CHAR, MPI_ANY_SOURCE,
+                      abort_tag, comm_, &abort_),
+            "MPI_Irecv");
+}
+
+void MpiGroup::meet(const Running& running, const MpiSignature& mine) {
+  std::vector<MpiSignature> others(static_cast<std::size_t>(size_), mine);
+  auto messages = requests();
+  for (int step = 1; step < size_; ++step) {
+    const int from = (rank_ + size_ - step) % size_;
+    messages.receive(&others[static_cast<std::size_t>(from)], sizeof(MpiSignature), from, signature_tag);
+  }
+  for (int step = 1; step < size_; ++step) {
+    messages.send(&mine, sizeof mine, (rank_ + step) % size_, signature_tag);
+  }
+  finish(messages, running);
+  for (int rank = 0; rank < size_; ++rank)
+    compare(running, mine, others[static_cast<std::size_t>(rank)], rank);
+}
+
+void MpiGroup::meet(const Running& running, const MpiSignature& mine, int peer) {
+  MpiSignature other;
+  auto messages = requests();
+  messages.receive(&other, sizeof other, peer, signature_tag);
+  messages.send(&mine, sizeof mine, peer, signature_tag);
+  finish(messages, running);
+  compare(running, mine, other, peer);
+}
+
+void MpiGroup::compare(const Running& running, const MpiSignature& mine, const MpiSignature& other,
+                       int rank) {
+  if (other == mine) return;
+  throw CommError(fmt::format("{} (call {}): ranks make different calls: rank {} {}, rank {} {}",
+                              running.name, running.sequence, rank_, mine.str(), rank, other.str()),
+                  running.name, running.sequence, rank);
+}
+
+void MpiGroup::finish(Requests& requests, const Running& running) {
+  for (std::uint64_t polls = 1; !requests.test(); ++polls) {
+    int aborted = 0;
+    MPI_Status status;
+    check_mpi(MPI_Test(&abort_, &aborted, &status), "MPI_Test");
+    if (aborted) {
+      throw CommError(fmt::format("{} (call {}): rank {} aborted: {}", running.name, running.sequence,
+                                  status.MPI_SOURCE, abort_reason_.data()),
+                      running.name, running.sequence, status.MPI_SOURCE);
+    }
+    if (polls % 64 != 0) continue;
+    if (std::chrono::steady_clock::now() >= running.deadline) {
+      auto ranks = requests.unfinished();
+      ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
+      throw TimeoutError(fmt::format("{} (call {}): after {} ms, rank {} had not heard from rank{} {}",
+                                     running.name, running.sequence, running.timeout.count(), rank_,
+                                     ranks.size() > 1 ? "s" : "", fmt::join(ranks, ", ")),
+                         running.name, running.sequence, ranks.front());
+    }
+    sched_yield();  // there may be more ranks than cores
+  }
+}
+
+void MpiGroup::abort(std::string_view reason) {
+  std::array<char, 256> message{};
+  reason.copy(message.data(), message.size() - 1);
+  for (int rank = 0; rank < size_; ++rank) {
+    MPI_Request request;
+    if (rank == rank_) continue;
+    // Short enough to leave at once; a peer that is gone does not hold this rank up.
+    if (MPI_Isend(message.data(), static_cast<int>(message.size()), MPI_CHAR, rank, abort_tag, comm_,
+                  &request) == MPI_SUCCESS) {
+      MPI_Request_free(&request);
+    }
+  }
+  fail(reason);
+}
+
+void MpiGroup::fail(std::string_view reason) {
+  if (failure_.empty()) failure_ = reason;
+  session_->fail();
+}
+
+void MpiGroup::check_alive(const Running& running) {
+  if (failure_.empty()) return;
+  throw CommError(fmt::format("{} (call {}): this communicator failed before: {}", running.name,
+                              running.sequence, failure_),
+                  running.name, running.sequence, -1);
+}
+
+}  // namespace tutti::comm

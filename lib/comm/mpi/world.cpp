@@ -1,0 +1,34 @@
+#include <fmt/format.h>
+
+#include "comm/mpi.h"
+#include "comm/mpi/backend.h"
+#include "tutti/core/error.h"
+
+namespace tutti::comm {
+
+bool mpi_running() { return MpiSession::usable(); }
+
+MpiWorld make_mpi_world(const Launch& launch, int* argc, char*** argv) {
+  auto session = MpiSession::join(argc, argv);
+  int size = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  // The mpirun of another MPI, or tutti-run: each process would be a rank 0 of its own.
+  if (launch.size > 0 && !launch.launcher.empty() && size != launch.size) {
+    throw ConfigError(
+        fmt::format("World: {} started {} ranks, but MPI sees {}: MPI ranks are started by the mpirun of the "
+                    "MPI that was linked",
+                    launch.launcher, launch.size, size));
+  }
+  MpiWorld world{nullptr, 0, 1};
+  MPI_Comm machine;
+  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine),
+            "MPI_Comm_split_type");
+  MPI_Comm_rank(machine, &world.local_rank);
+  MPI_Comm_size(machine, &world.local_size);
+  MPI_Comm_free(&machine);
+  world.backend =
+      std::make_unique<MpiBackend>(std::make_shared<MpiGroup>(std::move(session), MPI_COMM_WORLD));
+  return world;
+}
+
+}  // namespace tutti::comm

@@ -1,0 +1,141 @@
+#include "lib/comm/launcher.h"
+
+#include <gmock/gmock.h>
+
+#include <map>
+#include <string>
+
+#include "tutti/core/error.h"
+
+namespace {
+
+using namespace tutti;
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using Variables = std::map<std::string, std::string>;
+
+comm::Launch find(const Variables& variables, bool mpi_running = false) {
+  return comm::find_launch(
+      [&](const char* name) {
+        const auto found = variables.find(name);
+        return found == variables.end() ? nullptr : found->second.c_str();
+      },
+      mpi_running);
+}
+
+Variables with(Variables variables, const Variables& more) {
+  for (const auto& [name, value] : more) variables[name] = value;
+  return variables;
+}
+
+const Variables tutti_run{{"TUTTI_RANK", "2"},
+                          {"TUTTI_WORLD_SIZE", "4"},
+                          {"TUTTI_LOCAL_RANK", "2"},
+                          {"TUTTI_LOCAL_SIZE", "4"},
+                          {"TUTTI_JOB", "job"}};
+const Variables open_mpi{{"OMPI_COMM_WORLD_RANK", "3"},
+                         {"OMPI_COMM_WORLD_SIZE", "8"},
+                         {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+                         {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
+                         {"PMIX_NAMESPACE", "space"}};
+
+TEST(Launcher, FindsALoneProcess) {
+  const auto launch = find({});
+  EXPECT_EQ(launch.backend, "self");
+  EXPECT_EQ(launch.size, 1);
+  EXPECT_FALSE(launch.timeout);
+}
+
+TEST(Launcher, FindsTuttiRun) {
+  const auto launch = find(tutti_run);
+  EXPECT_EQ(launch.launcher, "tutti-run");
+  EXPECT_EQ(launch.backend, "shm");
+  EXPECT_EQ(launch.rank, 2);
+  EXPECT_EQ(launch.size, 4);
+  EXPECT_EQ(launch.local_rank, 2);
+  EXPECT_EQ(launch.local_size, 4);
+  EXPECT_EQ(launch.job, "job");
+}
+
+TEST(Launcher, NeedsNoSharedMemoryForOneRank) {
+  const Variables one{{"TUTTI_RANK", "0"}, {"TUTTI_WORLD_SIZE", "1"}, {"TUTTI_JOB", "job"}};
+  EXPECT_EQ(find(one).backend, "self");
+  EXPECT_EQ(find(with(one, {{"TUTTI_BACKEND", "shm"}})).backend, "shm");
+}
+
+TEST(Launcher, FindsMpirun) {
+  const auto launch = find(open_mpi);
+  EXPECT_EQ(launch.launcher, "mpirun");
+  EXPECT_EQ(launch.backend, "mpi");
+  EXPECT_EQ(launch.rank, 3);
+  EXPECT_EQ(launch.size, 8);
+  EXPECT_EQ(launch.local_rank, 1);
+  EXPECT_EQ(launch.local_size, 2);
+  const auto mpich = find({{"PMI_RANK", "1"}, {"PMI_SIZE", "3"}});
+  EXPECT_EQ(mpich.backend, "mpi");
+  EXPECT_EQ(mpich.size, 3);
+  EXPECT_EQ(find({{"PMIX_RANK", "1"}}).backend, "mpi");
+}
+
+TEST(Launcher, FindsTheApplicationsOwnMpi) {
+  EXPECT_EQ(find({}, true).backend, "mpi");
+  EXPECT_EQ(find(tutti_run, true).backend, "shm");
+}
+
+TEST(Launcher, LetsTheUserChoose) {
+  const auto self = find(with(tutti_run, {{"TUTTI_BACKEND", "self"}}));
+  EXPECT_EQ(self.backend, "self");
+  EXPECT_EQ(self.size, 1);
+  EXPECT_EQ(find(with(tutti_run, {{"TUTTI_BACKEND", "mpi"}})).backend, "mpi");
+  EXPECT_EQ(find({{"TUTTI_BACKEND", "mpi"}}).backend, "mpi");
+  const auto shm = find(with(open_mpi, {{"TUTTI_BACKEND", "shm"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "8"}}));
+  EXPECT_EQ(shm.backend, "shm");
+  EXPECT_EQ(shm.job, "space");
+}
+
+TEST(Launcher, ReadsTheDeadlineInSeconds) {
+  EXPECT_EQ(find({{"TUTTI_TIMEOUT", "30"}}).timeout, 30s);
+  EXPECT_EQ(find({{"TUTTI_TIMEOUT", "0.25"}}).timeout, 250ms);
+}
+
+struct Refused {
+  Variables variables;
+  std::string message;
+};
+
+TEST(Launcher, NamesTheVariableAndItsValue) {
+  Variables no_job = tutti_run;
+  no_job.erase("TUTTI_JOB");
+  const Refused cases[] = {
+      {{{"TUTTI_RANK", "1"}}, "TUTTI_RANK=1: TUTTI_WORLD_SIZE must be set too"},
+      {{{"TUTTI_WORLD_SIZE", "2"}}, "TUTTI_WORLD_SIZE=2: TUTTI_RANK must be set too"},
+      {no_job, "TUTTI_RANK=2: TUTTI_JOB must be set too"},
+      {with(tutti_run, {{"TUTTI_RANK", "4"}}), "TUTTI_RANK=4: must be an integer from 0 to 3"},
+      {with(tutti_run, {{"TUTTI_RANK", "-1"}}), "TUTTI_RANK=-1: must be"},
+      {with(tutti_run, {{"TUTTI_RANK", ""}}), "TUTTI_RANK=: must be"},
+      {with(tutti_run, {{"TUTTI_WORLD_SIZE", "4x"}}), "TUTTI_WORLD_SIZE=4x: must be an integer from 1"},
+      {with(tutti_run, {{"TUTTI_WORLD_SIZE", "0"}}), "TUTTI_WORLD_SIZE=0: must be an integer from 1"},
+      {with(tutti_run, {{"TUTTI_LOCAL_RANK", "9"}}), "TUTTI_LOCAL_RANK=9"},
+      {{{"OMPI_COMM_WORLD_RANK", "1"}}, "OMPI_COMM_WORLD_RANK=1: OMPI_COMM_WORLD_SIZE must be set too"},
+      {{{"TUTTI_BACKEND", "nccl"}}, "TUTTI_BACKEND=nccl: must be self, shm or mpi"},
+      {{{"TUTTI_BACKEND", "threads"}},
+       "TUTTI_BACKEND=threads: ranks that are threads are made by World::threads"},
+      {{{"TUTTI_BACKEND", "shm"}}, "TUTTI_BACKEND=shm: needs ranks started by tutti-run or mpirun"},
+      {with(open_mpi, {{"TUTTI_BACKEND", "shm"}}),
+       "TUTTI_BACKEND=shm: needs all ranks on one machine, and of 8 only 2"},
+      {{{"TUTTI_TIMEOUT", "soon"}}, "TUTTI_TIMEOUT=soon: must be a number of seconds"},
+      {{{"TUTTI_TIMEOUT", "0"}}, "TUTTI_TIMEOUT=0: must be"},
+      {{{"TUTTI_TIMEOUT", "nan"}}, "TUTTI_TIMEOUT=nan: must be"},
+      {{{"TUTTI_TIMEOUT", "-3"}}, "TUTTI_TIMEOUT=-3: must be"},
+  };
+  for (const auto& [variables, message] : cases) {
+    try {
+      find(variables);
+      ADD_FAILURE() << "accepted, instead of: " << message;
+    } catch (const ConfigError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(message));
+    }
+  }
+}
+
+}  // namespace
