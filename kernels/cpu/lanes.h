@@ -1,0 +1,45 @@
+// Sums and maxima of a run in sixteen lanes that a compiler keeps in registers: faster than one running
+// value, more accurate, and in an order that the length alone decides.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/vector_math.h"
+
+namespace tutti::kernels {
+
+inline constexpr int lane_count = 16;
+
+// term(i) summed over i in [0, n).
+template <typename T, typename F>
+TUTTI_INLINE T lane_sum(std::int64_t n, F term) {
+  T lane[lane_count] = {};
+  std::int64_t i = 0;
+  for (; i + lane_count <= n; i += lane_count) {
+    for (int k = 0; k < lane_count; ++k) lane[k] += term(i + k);
+  }
+  for (int k = 0; i < n; ++i, ++k) lane[k] += term(i);
+  for (int half = lane_count / 2; half > 0; half /= 2) {
+    for (int k = 0; k < half; ++k) lane[k] += lane[k + half];
+  }
+  return lane[0];
+}
+
+// Largest of x[0 .. n), n >= 1; NaN where there is one.
+template <typename T>
+TUTTI_INLINE T lane_max(const T* x, std::int64_t n) {
+  T lane[lane_count];
+  for (T& value : lane) value = x[0];
+  const auto larger = [](T a, T b) { return a > b || a != a ? a : b; };
+  std::int64_t i = 0;
+  for (; i + lane_count <= n; i += lane_count) {
+    for (int k = 0; k < lane_count; ++k) lane[k] = larger(lane[k], x[i + k]);
+  }
+  for (int k = 0; i < n; ++i, ++k) lane[k] = larger(lane[k], x[i]);
+  for (int half = lane_count / 2; half > 0; half /= 2) {
+    for (int k = 0; k < half; ++k) lane[k] = larger(lane[k], lane[k + half]);
+  }
+  return lane[0];
+}
+
+}  // namespace tutti::kernels
