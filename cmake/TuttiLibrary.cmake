@@ -47,9 +47,11 @@ if(TUTTI_WITH_MPI)
   target_link_libraries(tutti PRIVATE MPI::MPI_CXX)
 endif()
 if(TUTTI_WITH_CUDA)
-  set_target_properties(tutti PROPERTIES CUDA_STANDARD 20 CUDA_ARCHITECTURES "${TUTTI_CUDA_ARCHITECTURES}")
-  # The 16-bit floats of core/dtype.h are constexpr and convert to the same bits on both sides.
-  target_compile_options(tutti PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
+  # CMake 3.25 does not know nvcc's flag for C++20. The 16-bit floats of core/dtype.h are constexpr, and convert to
+  # the same bits on both sides.
+  set_property(TARGET tutti PROPERTY CUDA_STANDARD)
+  set_target_properties(tutti PROPERTIES CUDA_ARCHITECTURES "${TUTTI_CUDA_ARCHITECTURES}")
+  target_compile_options(tutti PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr>)
   target_link_libraries(tutti PRIVATE CUDA::cudart_static CUDA::cublasLt)
 endif()
 

@@ -83,6 +83,8 @@ struct Compare {
   static constexpr const char* name = "compare";
   static void cpu(CompareOp op, DType dtype, const Shape& shape, void* out, const Operand& a,
                   const Operand& b);
+  static void cuda(CompareOp op, DType dtype, const Shape& shape, void* out, const Operand& a,
+                   const Operand& b);
 };
 
 // out = condition ? a : b, for bool `condition`, elements of any dtype with `element_size` bytes.
@@ -90,6 +92,8 @@ struct Where {
   static constexpr const char* name = "where";
   static void cpu(std::size_t element_size, const Shape& shape, void* out, const Operand& condition,
                   const Operand& a, const Operand& b);
+  static void cuda(std::size_t element_size, const Shape& shape, void* out, const Operand& condition,
+                   const Operand& a, const Operand& b);
 };
 
 // out = value, converted to `dtype`.
