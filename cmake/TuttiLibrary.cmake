@@ -38,7 +38,8 @@ set_target_properties(tutti PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_include_directories(tutti
   PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>
   PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/lib)
-target_link_libraries(tutti PUBLIC Threads::Threads PRIVATE fmt::fmt Eigen3::Eigen nlohmann_json::nlohmann_json ZLIB::ZLIB)
+target_link_libraries(tutti PUBLIC Threads::Threads PRIVATE fmt::fmt ZLIB::ZLIB
+  $<BUILD_INTERFACE:Eigen3::Eigen> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
 
 if(TUTTI_WITH_BLAS)
   target_link_libraries(tutti PRIVATE ${BLAS_LIBRARIES})
