@@ -32,6 +32,11 @@ struct BufferView {
     dtype = dtype_of<std::remove_pointer_t<decltype(view.data())>>;
   }
 
+  /// Part of one: `comm.broadcast(std::span(my_vector).first(10))`.
+  template <typename T, std::size_t extent>
+    requires(!std::is_const_v<T>)
+  BufferView(std::span<T, extent> view) : BufferView(view.data(), view.size(), dtype_of<T>) {}
+
   std::size_t bytes() const { return count * size_of(dtype); }
 };
 

@@ -1,0 +1,27 @@
+#include "conformance.h"
+
+#include <gtest/gtest.h>
+
+#include "ranks.h"
+
+namespace tutti::testing {
+namespace {
+
+TEST(Conformance, Self) {
+  Communicator comm;
+  EXPECT_EQ(comm.backend(), "self");
+  EXPECT_EQ(joined(run_conformance(comm)), "");
+}
+
+class ConformanceOfRanks : public ::testing::TestWithParam<int> {};
+
+TEST_P(ConformanceOfRanks, Threads) {
+  const auto results =
+      on_threads(GetParam(), [](Communicator& comm) { return joined(run_conformance(comm)); });
+  for (const auto& result : results) EXPECT_EQ(result, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(, ConformanceOfRanks, ::testing::Values(1, 2, 3, 4, 5));
+
+}  // namespace
+}  // namespace tutti::testing
