@@ -1,7 +1,9 @@
 #include "conformance.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "processes.h"
 #include "ranks.h"
 
 namespace tutti::testing {
@@ -19,6 +21,12 @@ TEST_P(ConformanceOfRanks, Threads) {
   const auto results =
       on_threads(GetParam(), [](Communicator& comm) { return joined(run_conformance(comm)); });
   for (const auto& result : results) EXPECT_EQ(result, "");
+}
+
+TEST_P(ConformanceOfRanks, Shm) {
+  Processes ranks(GetParam(), [](Communicator& comm) { return joined(run_conformance(comm)) + "done"; });
+  for (const auto& report : ranks.reports()) EXPECT_EQ(report, "done");
+  EXPECT_THAT(left_in_shm(), ::testing::IsEmpty());
 }
 
 INSTANTIATE_TEST_SUITE_P(, ConformanceOfRanks, ::testing::Values(1, 2, 3, 4, 5));

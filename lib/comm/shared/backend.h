@@ -15,6 +15,9 @@ class SharedBackend final : public Backend {
  public:
   SharedBackend(std::shared_ptr<Segment> segment, int rank);
 
+  // Meets all ranks for the first time, where they come one by one.
+  void join(std::chrono::milliseconds timeout);
+
   std::string_view name() const override { return segment_->name(); }
   int rank() const override { return group_.rank(); }
   int size() const override { return group_.size(); }

@@ -47,12 +47,16 @@ struct Mailbox {
   alignas(cache_line) SharedCounter taken;
 };
 
-struct Header {
-  static constexpr std::uint64_t current_format = 0x3130'6974'7475'7401;
+// By which a rank knows the segment of its job.
+struct Preamble {
+  static constexpr std::uint64_t current_format = 0x0169'7474'7574'0001;
 
   std::uint64_t format;
-  std::uint64_t arena_bytes;
   std::int32_t size;
+};
+
+struct Header {
+  Preamble preamble;
   Failure failure;
 };
 
