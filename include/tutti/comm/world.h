@@ -18,6 +18,7 @@ class World : public Communicator {
   /// \throws ConfigError when the launcher needs a back end that is not built, or its environment is incomplete.
   /// \throws TimeoutError naming the ranks that have not arrived by the deadline (`TUTTI_TIMEOUT`, in seconds).
   World(int& argc, char**& argv);
+  /// The same, for a program whose `main` is out of reach.
   World();
   ~World() override;
 
@@ -29,6 +30,9 @@ class World : public Communicator {
   int local_size() const { return local_size_; }
 
  private:
+  struct Place;
+  explicit World(Place place);
+
   int local_rank_ = 0;
   int local_size_ = 1;
 };

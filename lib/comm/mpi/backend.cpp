@@ -23,6 +23,22 @@ void copy(std::byte* to, const std::byte* from, std::size_t bytes) {
   if (to != from && bytes > 0) std::memcpy(to, from, bytes);
 }
 
+Signature reducing(Signature signature, ReduceOp op) {
+  signature.op = static_cast<std::uint8_t>(op);
+  return signature;
+}
+
+Signature rooted(Signature signature, int root) {
+  signature.root = root;
+  return signature;
+}
+
+// The same on both sides.
+Signature message(Backend::Call call, std::size_t count, DType dtype) {
+  call.name = "send/recv";
+  return make_signature(call, count, dtype);
+}
+
 // Sends `block` bytes from `in` to every other rank, and takes as many from each into `out`; an empty view
 // stands for "none". `spread`: a block of `in` for each rank, and not one for all.
 void exchange(MpiGroup& group, const Running& running, ConstBufferView in, BufferView out, std::size_t block,
@@ -53,28 +69,28 @@ void transfer(MpiGroup& group, const Running& running, ConstBufferView in, Buffe
 
 Work MpiBackend::all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) {
   return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("all_reduce", out.count, out.dtype).with(op));
+    group.meet(running, reducing(make_signature(call, out.count, out.dtype), op));
     mpi_all_reduce(group, running, in, out, op);
   });
 }
 
 Work MpiBackend::reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) {
   return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("reduce_scatter", out.count, out.dtype).with(op));
+    group.meet(running, reducing(make_signature(call, out.count, out.dtype), op));
     mpi_reduce_scatter(group, running, in, out, op);
   });
 }
 
 Work MpiBackend::all_gather(ConstBufferView in, BufferView out, const Call& call) {
   return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("all_gather", in.count, in.dtype));
+    group.meet(running, make_signature(call, in.count, in.dtype));
     exchange(group, running, in, out, in.bytes(), false);
   });
 }
 
 Work MpiBackend::broadcast(BufferView buffer, int root, const Call& call) {
   return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("broadcast", buffer.count, buffer.dtype).rooted(root));
+    group.meet(running, rooted(make_signature(call, buffer.count, buffer.dtype), root));
     if (group.rank() == root) {
       exchange(group, running, buffer, {}, buffer.bytes(), false);
     } else {
@@ -86,14 +102,14 @@ Work MpiBackend::broadcast(BufferView buffer, int root, const Call& call) {
 Work MpiBackend::all_to_all(ConstBufferView in, BufferView out, const Call& call) {
   return queue_->start(call, [=](MpiGroup& group, const Running& running) {
     const auto ranks = static_cast<std::size_t>(group.size());
-    group.meet(running, MpiSignature::of("all_to_all", in.count / ranks, in.dtype));
+    group.meet(running, make_signature(call, in.count / ranks, in.dtype));
     exchange(group, running, in, out, in.bytes() / ranks, true);
   });
 }
 
 Work MpiBackend::gather(ConstBufferView in, BufferView out, int root, const Call& call) {
   return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("gather", in.count, in.dtype).rooted(root));
+    group.meet(running, rooted(make_signature(call, in.count, in.dtype), root));
     if (group.rank() == root) {
       copy(at(out, in.bytes(), root), at(in, 0, 0), in.bytes());
       exchange(group, running, {}, out, in.bytes(), false);
@@ -105,7 +121,7 @@ Work MpiBackend::gather(ConstBufferView in, BufferView out, int root, const Call
 
 Work MpiBackend::scatter(ConstBufferView in, BufferView out, int root, const Call& call) {
   return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("scatter", out.count, out.dtype).rooted(root));
+    group.meet(running, rooted(make_signature(call, out.count, out.dtype), root));
     if (group.rank() == root) {
       copy(at(out, 0, 0), at(in, out.bytes(), root), out.bytes());
       exchange(group, running, in, {}, out.bytes(), true);
@@ -117,28 +133,28 @@ Work MpiBackend::scatter(ConstBufferView in, BufferView out, int root, const Cal
 
 Work MpiBackend::send(ConstBufferView in, int to, const Call& call) {
   return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("send/recv", in.count, in.dtype), to);
+    group.meet(running, message(call, in.count, in.dtype), to);
     transfer(group, running, in, {}, to);
   });
 }
 
 Work MpiBackend::recv(BufferView out, int from, const Call& call) {
   return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("send/recv", out.count, out.dtype), from);
+    group.meet(running, message(call, out.count, out.dtype), from);
     transfer(group, running, {}, out, from);
   });
 }
 
 Work MpiBackend::barrier(const Call& call) {
-  return queue_->start(call, [](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("barrier", 0, DType::u8));
+  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+    group.meet(running, make_signature(call, 0, DType::u8));
   });
 }
 
 std::unique_ptr<Backend> MpiBackend::split(int color, int key, const Call& call) {
   std::unique_ptr<Backend> result;
   auto work = queue_->start(call, [&](MpiGroup& group, const Running& running) {
-    group.meet(running, MpiSignature::of("split", 0, DType::i32));
+    group.meet(running, make_signature(call, 0, DType::i32));
     // MPI takes no negative colour: the first rank of a colour stands for it.
     std::vector<int> colors(static_cast<std::size_t>(group.size()));
     exchange(group, running, std::span(&color, 1), colors, sizeof color, false);

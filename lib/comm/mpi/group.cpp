@@ -39,12 +39,12 @@ void MpiGroup::listen() {
             "MPI_Irecv");
 }
 
-void MpiGroup::meet(const Running& running, const MpiSignature& mine) {
-  std::vector<MpiSignature> others(static_cast<std::size_t>(size_), mine);
+void MpiGroup::meet(const Running& running, const Signature& mine) {
+  std::vector<Signature> others(static_cast<std::size_t>(size_), mine);
   auto messages = requests();
   for (int step = 1; step < size_; ++step) {
     const int from = (rank_ + size_ - step) % size_;
-    messages.receive(&others[static_cast<std::size_t>(from)], sizeof(MpiSignature), from, signature_tag);
+    messages.receive(&others[static_cast<std::size_t>(from)], sizeof(Signature), from, signature_tag);
   }
   for (int step = 1; step < size_; ++step) {
     messages.send(&mine, sizeof mine, (rank_ + step) % size_, signature_tag);
@@ -54,8 +54,8 @@ void MpiGroup::meet(const Running& running, const MpiSignature& mine) {
     compare(running, mine, others[static_cast<std::size_t>(rank)], rank);
 }
 
-void MpiGroup::meet(const Running& running, const MpiSignature& mine, int peer) {
-  MpiSignature other;
+void MpiGroup::meet(const Running& running, const Signature& mine, int peer) {
+  Signature other;
   auto messages = requests();
   messages.receive(&other, sizeof other, peer, signature_tag);
   messages.send(&mine, sizeof mine, peer, signature_tag);
@@ -63,11 +63,10 @@ void MpiGroup::meet(const Running& running, const MpiSignature& mine, int peer) 
   compare(running, mine, other, peer);
 }
 
-void MpiGroup::compare(const Running& running, const MpiSignature& mine, const MpiSignature& other,
-                       int rank) {
-  if (other == mine) return;
-  throw CommError(fmt::format("{} (call {}): ranks make different calls: rank {} {}, rank {} {}",
-                              running.name, running.sequence, rank_, mine.str(), rank, other.str()),
+void MpiGroup::compare(const Running& running, const Signature& mine, const Signature& other, int rank) {
+  if (other.matches(mine)) return;
+  throw CommError(fmt::format("{} #{}: rank {} called {}, rank {} called {}", running.name, running.sequence,
+                              rank_, mine.str(), rank, other.str()),
                   running.name, running.sequence, rank);
 }
 
@@ -77,7 +76,7 @@ void MpiGroup::finish(Requests& requests, const Running& running) {
     MPI_Status status;
     check_mpi(MPI_Test(&abort_, &aborted, &status), "MPI_Test");
     if (aborted) {
-      throw CommError(fmt::format("{} (call {}): rank {} aborted: {}", running.name, running.sequence,
+      throw CommError(fmt::format("{} #{}: rank {} aborted the group: {}", running.name, running.sequence,
                                   status.MPI_SOURCE, abort_reason_.data()),
                       running.name, running.sequence, status.MPI_SOURCE);
     }
@@ -85,10 +84,12 @@ void MpiGroup::finish(Requests& requests, const Running& running) {
     if (std::chrono::steady_clock::now() >= running.deadline) {
       auto ranks = requests.unfinished();
       ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
-      throw TimeoutError(fmt::format("{} (call {}): after {} ms, rank {} had not heard from rank{} {}",
-                                     running.name, running.sequence, running.timeout.count(), rank_,
-                                     ranks.size() > 1 ? "s" : "", fmt::join(ranks, ", ")),
-                         running.name, running.sequence, ranks.front());
+      throw TimeoutError(
+          fmt::format("{} #{}: rank{} {} not arrived within {} ms", running.name, running.sequence,
+                      ranks.size() == 1 ? "" : "s",
+                      fmt::format("{} {}", fmt::join(ranks, ", "), ranks.size() == 1 ? "has" : "have"),
+                      running.timeout.count()),
+          running.name, running.sequence, ranks.front());
     }
     sched_yield();  // there may be more ranks than cores
   }
@@ -116,9 +117,9 @@ void MpiGroup::fail(std::string_view reason) {
 
 void MpiGroup::check_alive(const Running& running) {
   if (failure_.empty()) return;
-  throw CommError(fmt::format("{} (call {}): this communicator failed before: {}", running.name,
-                              running.sequence, failure_),
-                  running.name, running.sequence, -1);
+  throw CommError(
+      fmt::format("{} #{}: the group failed before: {}", running.name, running.sequence, failure_),
+      running.name, running.sequence, -1);
 }
 
 }  // namespace tutti::comm

@@ -12,7 +12,7 @@
 
 #include "comm/mpi/requests.h"
 #include "comm/mpi/session.h"
-#include "comm/mpi/signature.h"
+#include "comm/shared/signature.h"
 #include "tutti/comm/backend.h"
 
 namespace tutti::comm {
@@ -46,9 +46,9 @@ class MpiGroup {
   const std::shared_ptr<MpiSession>& session() const { return session_; }
 
   // Waits until every rank has arrived at the collective, and makes sure that it is the same one.
-  void meet(const Running& running, const MpiSignature& mine);
+  void meet(const Running& running, const Signature& mine);
   // The same between this rank and `peer`.
-  void meet(const Running& running, const MpiSignature& mine, int peer);
+  void meet(const Running& running, const Signature& mine, int peer);
 
   Requests requests() const { return Requests(comm_); }
   // Waits until `requests` are finished; TimeoutError names the ranks that they wait for.
@@ -62,7 +62,7 @@ class MpiGroup {
   static constexpr int data_tag = 1;
 
  private:
-  void compare(const Running& running, const MpiSignature& mine, const MpiSignature& other, int rank);
+  void compare(const Running& running, const Signature& mine, const Signature& other, int rank);
   void listen();
 
   std::shared_ptr<MpiSession> session_;
