@@ -1,0 +1,17 @@
+// The ranks that a benchmark runs on.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "benchmarks/measure.h"
+#include "tutti/comm/communicator.h"
+
+namespace tutti::bench {
+
+// Calls `body` on every rank: on threads of this process, on processes that are started by this program with
+// the same arguments, or, where a launcher has started this process as a rank already, on that one. Returns
+// the exit code: the largest of the ranks, or what their launcher says.
+int run_on_ranks(const Settings& settings, char** argv, const std::function<int(Communicator&)>& body);
+
+}  // namespace tutti::bench
