@@ -1,0 +1,90 @@
+// World and its collectives under mpirun.
+#ifdef MPIRUN
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "tests/launch/shell.h"
+
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TEST(Mpi, JoinsTheRanksOfMpirun) {
+  const auto result = shell(MPIRUN " -n 3 " PROBE " place");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.sorted_lines(),
+              ElementsAre("0: of 3, local 0 of 3, mpi, sum 6", "1: of 3, local 1 of 3, mpi, sum 6",
+                          "2: of 3, local 2 of 3, mpi, sum 6"));
+}
+
+TEST(Mpi, CanBeReplacedByShm) {
+  const auto result = shell("TUTTI_BACKEND=shm " MPIRUN " -n 2 " PROBE " place");
+  EXPECT_THAT(result.sorted_lines(),
+              ElementsAre("0: of 2, local 0 of 2, shm, sum 3", "1: of 2, local 1 of 2, shm, sum 3"));
+}
+
+TEST(Mpi, SplitsByColorAndKey) {
+  EXPECT_THAT(shell(MPIRUN " -n 4 " PROBE " split").sorted_lines(),
+              ElementsAre("0: 1 of 2: 2 0", "1: 1 of 2: 3 1", "2: 0 of 2: 2 0", "3: 0 of 2: 3 1"));
+}
+
+TEST(Mpi, LeavesTheApplicationsMpiAlone) {
+  const auto result = shell(MPIRUN " -n 2 " OWN_MPI);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.sorted_lines(), ElementsAre("0: mpi 2", "0: mpi 2", "0: then alive 2", "1: mpi 2",
+                                                 "1: mpi 2", "1: then alive 2"));
+}
+
+TEST(Mpi, ServesAnMpiProgramThatRunsAlone) {
+  EXPECT_THAT(shell(OWN_MPI).sorted_lines(), ElementsAre("0: mpi 1", "0: mpi 1", "0: then alive 1"));
+}
+
+TEST(Mpi, RefusesAnotherLaunchersRanks) {
+  const auto result = shell("TUTTI_BACKEND=mpi " TUTTI_RUN " -n 2 --no-tag " PROBE " place");
+  EXPECT_EQ(result.code, 6);
+  EXPECT_THAT(result.out, HasSubstr("World: tutti-run started 2 ranks, but MPI sees 1"));
+}
+
+TEST(Mpi, NamesARankThatDoesNotCome) {
+  const auto result = shell("TUTTI_TIMEOUT=0.5 " MPIRUN " -n 3 " PROBE " absent 1", 30);
+  EXPECT_NE(result.code, 0);
+  EXPECT_NE(result.code, 124);
+  // mpirun may end the second rank before it speaks.
+  EXPECT_THAT(result.out,
+              HasSubstr("TimeoutError for rank 1: barrier #1: rank 1 has not arrived within 500 ms"));
+}
+
+TEST(Mpi, EndsWhenARankDies) {
+  const auto result = shell("TUTTI_TIMEOUT=5 " MPIRUN " -n 3 " PROBE " die 1", 30);
+  EXPECT_NE(result.code, 0);
+  EXPECT_NE(result.code, 124);
+}
+
+TEST(Mpi, NamesTheRankThatCallsSomethingElse) {
+  const auto result = shell(MPIRUN " -n 2 " PROBE " mismatch 1", 30);
+  EXPECT_NE(result.code, 0);
+  EXPECT_THAT(result.out, HasSubstr("all_reduce #1: rank "));
+  EXPECT_THAT(result.out, HasSubstr("f32[10], sum)"));
+  EXPECT_THAT(result.out, HasSubstr("f32[20], sum)"));
+}
+
+TEST(Mpi, CarriesAnAbortToThePeers) {
+  const auto result = shell(MPIRUN " -n 2 " PROBE " abort 1", 30);
+  EXPECT_THAT(result.sorted_lines(), ElementsAre(StartsWith("0: CommError for rank 1: barrier #2: ")));
+  EXPECT_THAT(result.out, HasSubstr("out of paper"));
+}
+
+class MpiConformance : public ::testing::TestWithParam<int> {};
+
+TEST_P(MpiConformance, IsThatOfEveryBackEnd) {
+  const auto result = shell(fmt::format(MPIRUN " -n {} " CONFORMANCE, GetParam()), 110);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, fmt::format("{} ranks over mpi\n", GetParam()));
+}
+
+INSTANTIATE_TEST_SUITE_P(, MpiConformance, ::testing::Values(1, 2, 3, 4));
+
+}  // namespace
+#endif

@@ -1,0 +1,93 @@
+// One rank of a run, which does what its argument says, and tells on standard output what came of it.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tutti/comm/world.h"
+#include "tutti/core/error.h"
+
+namespace {
+
+using tutti::World;
+
+void say(const World& world, const std::string& what) {
+  fmt::print("{}: {}\n", world.rank(), what);
+  std::fflush(stdout);
+}
+
+void place(World& world, int) {
+  std::vector<float> sum(1000, static_cast<float>(world.rank() + 1));
+  world.all_reduce(sum);
+  say(world, fmt::format("of {}, local {} of {}, {}, sum {}", world.size(), world.local_rank(),
+                         world.local_size(), world.backend(), sum.back()));
+}
+
+// `culprit` never comes.
+void absent(World& world, int culprit) {
+  if (world.rank() == culprit) {
+    sleep(3);
+  } else {
+    world.barrier();
+  }
+}
+
+void die(World& world, int culprit) {
+  world.barrier();
+  if (world.rank() == culprit) raise(SIGKILL);
+  world.barrier();
+}
+
+void abort(World& world, int culprit) {
+  world.barrier();
+  if (world.rank() == culprit) {
+    world.abort("out of paper");
+    sleep(1);
+  } else {
+    world.barrier();
+  }
+}
+
+void mismatch(World& world, int culprit) {
+  std::vector<float> data(world.rank() == culprit ? 10u : 20u);
+  world.all_reduce(data);
+}
+
+void split(World& world, int) {
+  auto half = world.split(world.rank() % 2 ? -7 : 7, -world.rank());
+  std::vector<int> ranks(static_cast<std::size_t>(half.size()));
+  half.all_gather(std::vector<int>{world.rank()}, ranks);
+  say(world, fmt::format("{} of {}: {}", half.rank(), half.size(), fmt::join(ranks, " ")));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // The launcher ends the others when one rank dies; these tests want to hear what the others have to say.
+  signal(SIGTERM, SIG_IGN);
+  const std::string what = argc > 1 ? argv[1] : "place";
+  const int culprit = argc > 2 ? std::atoi(argv[2]) : 0;
+  try {
+    World world(argc, argv);
+    try {
+      if (what == "place") place(world, culprit);
+      if (what == "absent") absent(world, culprit);
+      if (what == "die") die(world, culprit);
+      if (what == "abort") abort(world, culprit);
+      if (what == "mismatch") mismatch(world, culprit);
+      if (what == "split") split(world, culprit);
+    } catch (const tutti::TimeoutError& error) {
+      say(world, fmt::format("TimeoutError for rank {}: {}", error.rank(), error.what()));
+      return 5;
+    } catch (const tutti::CommError& error) {
+      say(world, fmt::format("CommError for rank {}: {}", error.rank(), error.what()));
+      return 5;
+    }
+  } catch (const tutti::Error& error) {
+    fmt::print("{}\n", error.what());
+    return 6;
+  }
+}

@@ -1,0 +1,84 @@
+// The same program alone, under tutti-run and under mpirun.
+#include "tutti/comm/world.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "tests/launch/shell.h"
+
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TEST(World, IsOneRankWithoutALauncher) {
+  const auto result = shell(PROBE " place");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out, "0: of 1, local 0 of 1, self, sum 1\n");
+  EXPECT_EQ(result.err, "");
+}
+
+TEST(World, JoinsTheRanksOfTuttiRun) {
+  const auto result = shell(TUTTI_RUN " -n 3 --no-tag " PROBE " place");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.sorted_lines(),
+              ElementsAre("0: of 3, local 0 of 3, shm, sum 6", "1: of 3, local 1 of 3, shm, sum 6",
+                          "2: of 3, local 2 of 3, shm, sum 6"));
+}
+
+TEST(World, IsOneRankUnderTuttiRunWithOne) {
+  EXPECT_EQ(shell(TUTTI_RUN " -n 1 " PROBE " place").out, "0: of 1, local 0 of 1, self, sum 1\n");
+}
+
+TEST(World, KeepsRunsApart) {
+  const auto result = shell("for i in 1 2 3; do " TUTTI_RUN " -n 2 --no-tag " PROBE " place & done; wait");
+  EXPECT_THAT(result.sorted_lines().size(), 6u);
+  for (const auto& line : result.sorted_lines()) EXPECT_THAT(line, HasSubstr("shm, sum 3"));
+}
+
+TEST(World, SplitsByColorAndKey) {
+  EXPECT_THAT(shell(TUTTI_RUN " -n 4 --no-tag " PROBE " split").sorted_lines(),
+              ElementsAre("0: 1 of 2: 2 0", "1: 1 of 2: 3 1", "2: 0 of 2: 2 0", "3: 0 of 2: 3 1"));
+}
+
+TEST(World, RaisesForADeadRankAndNamesIt) {
+  const auto result = shell("TUTTI_TIMEOUT=2 " TUTTI_RUN " -n 3 --no-tag " PROBE " die 1", 20);
+  EXPECT_EQ(result.code, 137);
+  EXPECT_EQ(result.err, "tutti-run: rank 1 was killed by signal 9 (Killed); ending the others\n");
+  EXPECT_THAT(result.sorted_lines(),
+              ElementsAre(AllOf(StartsWith("0: "), HasSubstr("Error for rank 1: barrier")),
+                          AllOf(StartsWith("2: "), HasSubstr("Error for rank 1: barrier"))));
+}
+
+TEST(World, RaisesForARankThatDoesNotCome) {
+  const auto result = shell("TUTTI_TIMEOUT=0.5 " TUTTI_RUN " -n 3 --no-tag " PROBE " absent 1", 20);
+  EXPECT_THAT(result.sorted_lines(), ElementsAre(StartsWith("0: TimeoutError for rank 1: barrier"),
+                                                 StartsWith("2: TimeoutError for rank 1: barrier")));
+}
+
+TEST(World, RaisesWhenFewerRanksStartThanAsked) {
+  const auto result = shell("export TUTTI_WORLD_SIZE=3 TUTTI_JOB=few-$$ TUTTI_TIMEOUT=1; TUTTI_RANK=0 " PROBE
+                            " & TUTTI_RANK=2 " PROBE " & wait",
+                            20);
+  const auto lines = result.sorted_lines();
+  ASSERT_EQ(lines.size(), 2u);
+  for (const auto& line : lines) EXPECT_THAT(line, HasSubstr("rank 1"));
+}
+
+TEST(World, NamesAWrongVariable) {
+  const auto result = shell("TUTTI_BACKEND=fast " PROBE);
+  EXPECT_EQ(result.code, 6);
+  EXPECT_EQ(result.out, "World: TUTTI_BACKEND=fast: must be self, shm or mpi\n");
+}
+
+#ifndef MPIRUN
+TEST(World, IsNeverManyRanksZero) {
+  const auto result = shell("OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2 " PROBE);
+  EXPECT_EQ(result.code, 6);
+  EXPECT_THAT(result.out, HasSubstr("mpirun started 2 ranks, but this Tutti was built without MPI"));
+}
+#endif
+
+}  // namespace
