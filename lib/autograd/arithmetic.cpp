@@ -87,7 +87,10 @@ Tensor pow(const Tensor& base, const Tensor& exponent) {
   const Tensor out = binary(BinaryOp::pow, "pow", base, exponent);
   return record_binary(
       "pow", out, base, exponent,
-      [x = Saved(base), p = Saved(exponent)](const Tensor& g) { return g * *p * pow(*x, *p - 1); },
+      [x = Saved(base), p = Saved(exponent)](const Tensor& g) {
+        // x^0 is 1 everywhere, also at 0, where x^-1 is infinite.
+        return where(eq(*p, 0), scalar(g, 0), g * *p * pow(*x, *p - 1));
+      },
       [x = Saved(base), y = Saved(out)](const Tensor& g) {
         // 0^p has no slope in p, though log 0 is infinite.
         const Tensor zero = scalar(g, 0);

@@ -149,9 +149,9 @@ Tensor silu(const Tensor& x) {
 
 Tensor clamp(const Tensor& x, double low, double high) {
   if (!(low <= high)) throw ConfigError(fmt::format("clamp: the range [{}, {}] is empty", low, high));
-  // Through where, so that the gradient at a bound is whole, as PyTorch has it.
+  // Through where, with no gradient at a bound: relu's rule, and PyTorch's since 2.15.
   const TensorOptions options{x.dtype(), x.device()};
-  return where(lt(x, low), full({}, low, options), where(gt(x, high), full({}, high, options), x));
+  return where(le(x, low), full({}, low, options), where(ge(x, high), full({}, high, options), x));
 }
 
 Tensor logical_not(const Tensor& x) {

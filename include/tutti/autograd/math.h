@@ -26,6 +26,7 @@ Tensor relu(const Tensor& x);  ///< gradient 0 at 0
 enum class Gelu : unsigned char { exact, tanh };
 Tensor gelu(const Tensor& x, Gelu approximate = Gelu::exact);
 Tensor silu(const Tensor& x);  ///< x * sigmoid(x)
+/// The gradient is 0 at the bounds.
 Tensor clamp(const Tensor& x, double low, double high);
 /// bool -> bool, no gradient.
 Tensor logical_not(const Tensor& x);
