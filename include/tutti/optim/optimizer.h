@@ -1,0 +1,77 @@
+/// \file
+/// What all optimizers have in common.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tutti/tensor/named_tensor.h"
+
+namespace tutti::optim {
+
+/// Parameters that are updated with options of their own.
+template <typename Options>
+struct ParameterGroup {
+  NamedTensors parameters;
+  Options options{};
+};
+
+/// Updates parameters by their gradients. A parameter without a gradient is left alone, its state too.
+class Optimizer {
+ public:
+  Optimizer(Optimizer&&) = default;
+  Optimizer& operator=(Optimizer&&) = default;
+  virtual ~Optimizer() = default;
+
+  /// One update of every parameter that has a gradient; counts as an in-place change for the tape.
+  void step();
+  /// Zeroes the gradients in place; `set_to_none` drops them instead. Gradients may be views into buckets, so
+  /// they are kept by default.
+  void zero_grad(bool set_to_none = false);
+
+  /// The learning rate of the first group, and of group number `group`.
+  double lr(std::size_t group = 0) const { return rates_.at(group); }
+  /// Of all groups: `optimizer.set_lr(schedule(step))`.
+  void set_lr(double lr);
+  void set_lr(double lr, std::size_t group) { rates_.at(group) = lr; }
+  std::size_t group_count() const { return rates_.size(); }
+
+  /// "step.<parameter>" (i64, how often it was updated) and the moments, such as "exp_avg.<parameter>":
+  /// handles that share storage with the optimizer. Learning rates and other options are the program's, not
+  /// state.
+  NamedTensors state_dict() const;
+  /// \throws DataError naming what is missing, unexpected or of another shape; nothing is changed then.
+  void load_state_dict(const NamedTensors& state, bool strict = true);
+
+ protected:
+  /// A parameter and what the optimizer keeps about it, in the order of `state_names`.
+  struct Slot {
+    std::string name;
+    Tensor parameter;
+    std::size_t group;
+    Tensor step;
+    std::vector<Tensor> state;
+  };
+
+  /// `name` is that of the optimizer, for messages.
+  Optimizer(const char* name, std::vector<std::string> state_names)
+      : name_(name), state_names_(std::move(state_names)) {}
+
+  /// To be called once for each group by the constructors.
+  /// \throws ConfigError for a parameter that is named twice, is not contiguous or does not require a
+  /// gradient,
+  ///         DTypeError for one that is neither f32 nor f64.
+  void add_group(const NamedTensors& parameters, double lr);
+
+  /// Updates one parameter; `grad` is contiguous, `step` counts from 1.
+  virtual void update(const Slot& slot, const Tensor& grad, std::int64_t step) = 0;
+
+ private:
+  const char* name_;
+  std::vector<std::string> state_names_;
+  std::vector<double> rates_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace tutti::optim

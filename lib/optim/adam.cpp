@@ -1,0 +1,85 @@
+#include "tutti/optim/adam.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "kernels/optim.h"
+#include "tutti/core/error.h"
+
+namespace tutti::optim {
+namespace {
+
+template <typename Options>
+void check(const char* name, const Options& o) {
+  if (!(o.lr >= 0 && o.eps >= 0 && o.weight_decay >= 0)) {
+    throw ConfigError(fmt::format("{}: lr, eps and weight_decay are not negative, got {}, {}, {}", name, o.lr,
+                                  o.eps, o.weight_decay));
+  }
+  const auto is_beta = [](double beta) { return beta >= 0 && beta < 1; };
+  if (!is_beta(o.beta1) || !is_beta(o.beta2)) {
+    throw ConfigError(fmt::format("{}: betas lie in [0, 1), got {} and {}", name, o.beta1, o.beta2));
+  }
+}
+
+// What both share; the caller adds its weight decay.
+template <typename Options>
+kernels::AdamArgs arguments(const Tensor& p, const Tensor& grad, const std::vector<Tensor>& state,
+                            const Options& o, double lr, std::int64_t step) {
+  const auto t = static_cast<double>(step);
+  return {.dtype = p.dtype(),
+          .count = p.numel(),
+          .parameter = p.raw_data(),
+          .grad = grad.raw_data(),
+          .exp_avg = state[0].raw_data(),
+          .exp_avg_sq = state[1].raw_data(),
+          .beta1 = o.beta1,
+          .beta2 = o.beta2,
+          .eps = o.eps,
+          .weight_decay = 0,
+          .keep = 1,
+          .step_size = lr / (1 - std::pow(o.beta1, t)),
+          .root_correction = std::sqrt(1 - std::pow(o.beta2, t))};
+}
+
+}  // namespace
+
+Adam::Adam(const NamedTensors& parameters, const AdamOptions& options)
+    : Adam(std::vector<ParameterGroup<AdamOptions>>{{parameters, options}}) {}
+
+Adam::Adam(const std::vector<ParameterGroup<AdamOptions>>& groups)
+    : Optimizer("Adam", {"exp_avg", "exp_avg_sq"}) {
+  for (const auto& [parameters, options] : groups) {
+    check("Adam", options);
+    add_group(parameters, options.lr);
+    options_.push_back(options);
+  }
+}
+
+void Adam::update(const Slot& slot, const Tensor& grad, std::int64_t step) {
+  const auto& o = options_[slot.group];
+  auto args = arguments(slot.parameter, grad, slot.state, o, lr(slot.group), step);
+  args.weight_decay = o.weight_decay;
+  kernels::launch<kernels::AdamStep>(slot.parameter.device(), args);
+}
+
+AdamW::AdamW(const NamedTensors& parameters, const AdamWOptions& options)
+    : AdamW(std::vector<ParameterGroup<AdamWOptions>>{{parameters, options}}) {}
+
+AdamW::AdamW(const std::vector<ParameterGroup<AdamWOptions>>& groups)
+    : Optimizer("AdamW", {"exp_avg", "exp_avg_sq"}) {
+  for (const auto& [parameters, options] : groups) {
+    check("AdamW", options);
+    add_group(parameters, options.lr);
+    options_.push_back(options);
+  }
+}
+
+void AdamW::update(const Slot& slot, const Tensor& grad, std::int64_t step) {
+  const auto& o = options_[slot.group];
+  auto args = arguments(slot.parameter, grad, slot.state, o, lr(slot.group), step);
+  args.keep = 1 - lr(slot.group) * o.weight_decay;
+  kernels::launch<kernels::AdamStep>(slot.parameter.device(), args);
+}
+
+}  // namespace tutti::optim
