@@ -1,0 +1,94 @@
+/// \file
+/// The base of every module: what it is made of, by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tutti/tensor/named_tensor.h"
+#include "tutti/tensor/random.h"
+
+namespace tutti::nn {
+
+class Module;
+
+/// Receives the members of a module, see Module::visit.
+class MemberVisitor {
+ public:
+  virtual ~MemberVisitor() = default;
+  /// A tensor to be trained. An undefined one (a bias that was left out) is passed over.
+  virtual void parameter(const std::string& name, Tensor& tensor) = 0;
+  /// A tensor that is state but is not trained, such as a running mean.
+  virtual void buffer(const std::string& name, Tensor& tensor) = 0;
+  virtual void generator(const std::string& name, Generator& generator) = 0;
+  virtual void module(const std::string& name, Module& module) = 0;
+};
+
+/// A random generator and the dotted name of the member that holds it.
+struct NamedGenerator {
+  std::string name;
+  Generator generator;
+};
+
+/// A function of tensors with parameters. Derive from it, hold tensors and modules as plain members, and tell
+/// their names in `visit`:
+///
+///     struct Mlp : nn::Module {
+///       nn::Linear up, down;
+///       explicit Mlp(Generator rng) : up(64, 256, rng), down(256, 64, rng) {}
+///       Tensor forward(const Tensor& x) override { return down(relu(up(x))); }
+///       void visit(nn::MemberVisitor& v) override {
+///         v.module("up", up);
+///         v.module("down", down);
+///       }
+///     };
+///
+/// Nothing is registered by address, so a module can be moved. It cannot be copied: two modules with the same
+/// parameters would be a surprise; load one's state_dict into the other.
+class Module {
+ public:
+  Module() = default;
+  Module(Module&&) = default;
+  Module& operator=(Module&&) = default;
+  virtual ~Module() = default;
+
+  /// The result for `x`. \throws Error unless overridden: a module of several inputs has functions of its
+  /// own.
+  virtual Tensor forward(const Tensor& x);
+  Tensor operator()(const Tensor& x) { return forward(x); }
+
+  /// Names the members to `visitor`, in a fixed order; names follow PyTorch's.
+  virtual void visit(MemberVisitor& visitor);
+
+  /// The parameters, each once even if it has several names (tied weights): the first name counts.
+  NamedTensors parameters() const;
+  /// Parameters and buffers under all of their names: handles that share storage with the module and that the
+  /// tape does not know.
+  NamedTensors state_dict() const;
+  /// Copies a state dict into the module. Of a tensor with several names one is enough.
+  /// \throws DataError naming what is missing, unexpected (both only if `strict`), of another shape, or given
+  ///         different values under two names of one tensor. Nothing is changed when it throws.
+  void load_state_dict(const NamedTensors& state, bool strict = true);
+  /// The generators of all modules, for saving and restoring random states. Several may share a position.
+  std::vector<NamedGenerator> generators() const;
+  /// Elements in `parameters()`.
+  std::int64_t parameter_count() const;
+
+  /// Sets the mode of this module and those in it: Dropout and BatchNorm2d behave differently in training.
+  Module& train(bool on = true);
+  Module& eval() { return train(false); }
+  bool training() const { return training_; }
+
+  /// Zeroes the gradients in place.
+  void zero_grad();
+
+  /// Moves, or converts the floating point of, parameters and buffers. The tensors are new ones, without
+  /// gradients and hooks: do it before making an optimizer or DataParallel.
+  Module& to(Device device);
+  Module& to(DType dtype);
+
+ private:
+  bool training_ = true;
+};
+
+}  // namespace tutti::nn
