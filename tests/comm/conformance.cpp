@@ -20,7 +20,7 @@ class Suite {
 
   std::vector<std::string> run(const ConformanceOptions& options) {
     for (const DType dtype : all_dtypes) {
-      for (const std::size_t count : {0, 1, 2, 7, 64, 1009, 5003}) {
+      for (const std::size_t count : {0, 1, 7, 5003}) {
         visit_dtype(dtype, [&]<typename T>() { each_collective<T>(count, all_ops); });
       }
     }

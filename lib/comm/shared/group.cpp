@@ -77,31 +77,28 @@ std::vector<int> Group::missing(const SharedCounter& counter, std::uint32_t targ
   return ranks;
 }
 
+int Group::lost_rank(int peer) const {
+  for (int rank = 0; rank < size(); ++rank) {
+    if (peer >= 0 && rank != peer) continue;
+    if (slot(rank).left.load() || (slot(rank).pid.load() != 0 && !segment_->alive(rank))) return rank;
+  }
+  return -1;
+}
+
 void Group::wait_slowly(const SharedCounter& counter, std::uint32_t target, int peer, const Call& call) {
   if (!deadline_) deadline_ = Clock::now() + call.timeout;
   while (true) {
-    // What a rank posted before it left or died still counts, so look for those first.
-    std::vector<int> gone, dead;
-    for (const int rank : missing(counter, target, peer)) {
-      if (slot(rank).left.load())
-        gone.push_back(rank);
-      else if (slot(rank).pid.load() != 0 && !segment_->alive(rank))
-        dead.push_back(rank);
-    }
+    // Looked at first, and the counter last: what a rank posted before it was lost still counts.
+    const int lost = lost_rank(peer);
     const bool late = Clock::now() >= *deadline_;
     const std::uint32_t seen = counter.value();
     const std::vector<int> absent = missing(counter, target, peer);
     if (counter.reached(target)) return;
     if (failure().state.load(std::memory_order_acquire) != Failure::none) raise(call);
-    const auto still_absent = [&](int rank) {
-      return std::find(absent.begin(), absent.end(), rank) != absent.end();
-    };
-    if (const auto rank = std::find_if(dead.begin(), dead.end(), still_absent); rank != dead.end()) {
-      fail(call, Failure::Kind::comm, *rank,
-           fmt::format("rank {} died (process {})", *rank, slot(*rank).pid.load()));
-    }
-    if (const auto rank = std::find_if(gone.begin(), gone.end(), still_absent); rank != gone.end()) {
-      fail(call, Failure::Kind::comm, *rank, fmt::format("rank {} has left the group", *rank));
+    if (lost >= 0) {
+      fail(call, Failure::Kind::comm, lost,
+           slot(lost).left.load() ? fmt::format("rank {} has left the group", lost)
+                                  : fmt::format("rank {} died (process {})", lost, slot(lost).pid.load()));
     }
     if (late) {
       fail(call, Failure::Kind::timeout, absent.front(),
@@ -125,9 +122,11 @@ void Group::check_signatures(const Call& call) {
   if (most == size()) return;
   int odd = 0;
   while (announced(odd).matches(announced(best))) ++odd;
-  fail(call, Failure::Kind::comm, odd,
-       fmt::format("rank {} called {}, rank {} called {}", odd, announced(odd).str(), best,
-                   announced(best).str()));
+  const std::string text = fmt::format("rank {} called {}, rank {} called {}", odd, announced(odd).str(),
+                                       best, announced(best).str());
+  record(call, Failure::Kind::comm, odd, text);
+  // Every rank sees the same signatures, so each says so under the name of its own call.
+  throw CommError(fmt::format("{} #{}: {}", call.name, call.sequence, text), call.name, call.sequence, odd);
 }
 
 bool Group::record(const Call& call, Failure::Kind kind, int rank, std::string_view text) {

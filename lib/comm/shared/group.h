@@ -53,6 +53,9 @@ class Group {
   void check_signatures(const Call& call);
   // Ranks for which this rank waits: `peer`, or where that is -1 all that have not posted `target`.
   std::vector<int> missing(const SharedCounter& counter, std::uint32_t target, int peer) const;
+  // A rank that left or died; of all, or `peer` alone. It may have posted what this rank waits for, but a
+  // rank that is through with a collective cannot keep another one waiting in it.
+  int lost_rank(int peer) const;
   void wait_slowly(const SharedCounter& counter, std::uint32_t target, int peer, const Call& call);
 
   Slot& slot(int rank) const { return layout_.slot(base_, rank); }

@@ -21,7 +21,12 @@ std::unique_ptr<Backend> make_shm_backend(const std::string& job, int rank, int 
   const auto segment =
       rank == 0 ? ShmSegment::create(job, size) : ShmSegment::attach(job, rank, size, timeout);
   auto backend = std::make_unique<SharedBackend>(segment, rank);
-  backend->join(timeout);
+  try {
+    backend->join(timeout);
+  } catch (const CommError&) {
+    segment->inherit_name();
+    throw;
+  }
   segment->drop_name();
   return backend;
 }

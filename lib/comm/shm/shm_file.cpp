@@ -121,6 +121,8 @@ void ShmFile::unlink() {
   if (std::exchange(published_, false) && same_file(path_, descriptor_)) ::unlink(path_.c_str());
 }
 
+void ShmFile::inherit_name() { published_ = published_ || !is_locked_by_another(0); }
+
 bool ShmFile::commit(std::size_t offset, std::size_t bytes) const {
   int error = EINTR;
   while (error == EINTR) {

@@ -29,6 +29,8 @@ class ShmFile {
   void publish();
   // Takes the name away, if this file still has it.
   void unlink();
+  // Lets this process take the name away where rank 0, whose duty it was, is dead.
+  void inherit_name();
 
   // Makes sure that these bytes have memory; false where there is none left.
   bool commit(std::size_t offset, std::size_t bytes) const;

@@ -25,6 +25,8 @@ class ShmSegment final : public Segment, public std::enable_shared_from_this<Shm
 
   // When all have attached, the file needs no name any more.
   void drop_name() { file_.unlink(); }
+  // For a rank whose job broke up while its ranks arrived: see to it that its name goes.
+  void inherit_name() { file_.inherit_name(); }
 
   std::string_view name() const override { return "shm"; }
   std::optional<std::uint64_t> locate(const void* data, std::size_t bytes) const override;
