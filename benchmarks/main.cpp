@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <map>
+#include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "benchmarks/collective.h"
 #include "benchmarks/measure.h"
@@ -17,6 +20,7 @@ using namespace tutti;
 using namespace tutti::bench;
 
 const Collective* const collectives[] = {&all_reduce};
+constexpr ReduceOp all_ops[] = {ReduceOp::sum, ReduceOp::avg, ReduceOp::min, ReduceOp::max, ReduceOp::prod};
 
 constexpr auto footer = R"(
 size: bytes of a rank's buffer. time: one call on the slowest rank. algbw: size / time. busbw: what each rank must
@@ -27,35 +31,40 @@ Under tutti-run or mpirun it uses the ranks that are there, and -n and --backend
 
 Example: tutti-bench all_reduce -n 4 --backend shm --min 4K --max 256M --dtype f32 --json result.json)";
 
-template <typename T, std::size_t n>
-std::map<std::string, T> by_name(const T (&values)[n]) {
-  std::map<std::string, T> result;
-  for (const auto value : values) result.emplace(name_of(value), value);
-  return result;
+// An option whose value is one of `values`, by its name.
+template <typename T>
+void add_choice(CLI::App& app, const char* name, T& target, std::span<const T> values, const char* text) {
+  std::vector<std::string> names;
+  for (const auto value : values) names.emplace_back(name_of(value));
+  const auto assign = [&target, values, names](const std::string& given) {
+    target = values[static_cast<std::size_t>(std::find(names.begin(), names.end(), given) - names.begin())];
+  };
+  app.add_option_function<std::string>(name, assign, text)
+      ->check(CLI::IsMember(names))
+      ->default_str(std::string(name_of(target)));
+}
+
+void add_size(CLI::App& app, const char* name, std::size_t& target, const char* text, const char* as_text) {
+  app.add_option(name, target, text)
+      ->transform(CLI::AsSizeValue(false).description(""))
+      ->type_name("SIZE")
+      ->default_str(as_text);
 }
 
 void add_options(CLI::App& app, const Collective& collective, Settings& settings) {
-  const ReduceOp ops[] = {ReduceOp::sum, ReduceOp::avg, ReduceOp::min, ReduceOp::max, ReduceOp::prod};
   app.add_option("-n,--ranks", settings.ranks, "Number of ranks")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   app.add_option("--backend", settings.backend, "How the ranks are connected")
       ->check(CLI::IsMember({"shm", "mpi", "threads"}))
       ->capture_default_str();
-  app.add_option("--min", settings.min_bytes, "Smallest size, in bytes: 4096, 4K, 1M")
-      ->transform(CLI::AsSizeValue(false));
-  app.add_option("--max", settings.max_bytes, "Largest size")->transform(CLI::AsSizeValue(false));
+  add_size(app, "--min", settings.min_bytes, "Smallest size in bytes: 4096, 4K, 1M", "4K");
+  add_size(app, "--max", settings.max_bytes, "Largest size", "256M");
   app.add_option("--factor", settings.factor, "From one size to the next")
       ->check(CLI::Range(2, 1024))
       ->capture_default_str();
-  app.add_option("--dtype", settings.dtype, "Type of the elements")
-      ->transform(CLI::CheckedTransformer(by_name(all_dtypes)))
-      ->default_str("f32");
-  if (collective.reduces) {
-    app.add_option("--op", settings.op, "Reduction")
-        ->transform(CLI::CheckedTransformer(by_name(ops)))
-        ->default_str("sum");
-  }
+  add_choice<DType>(app, "--dtype", settings.dtype, all_dtypes, "Type of the elements");
+  if (collective.reduces) add_choice<ReduceOp>(app, "--op", settings.op, all_ops, "Reduction");
   app.add_option("--iters", settings.iterations, "Calls in a round; as many as take 50 ms if not given")
       ->check(CLI::PositiveNumber);
   app.add_option("--rounds", settings.rounds, "Rounds; their median counts")

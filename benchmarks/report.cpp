@@ -43,14 +43,12 @@ void print_header(const Communicator& comm, const Collective& collective, const 
   fmt::print("# tutti-bench {} {}: {} ranks, back end {}, {} buffers, median of {} rounds\n", version(),
              collective.name, comm.size(), comm.backend(), settings.shared_buffers ? "shared" : "plain",
              settings.rounds);
-  fmt::print("# {:>10} {:>12} {:>6} {:>6}   {:^34}   {:^34}\n", "", "", "", "", "out of place", "in place");
-  fmt::print("# {:>10} {:>12} {:>6} {:>6} ", "size", "count", "type", "op");
-  for (int form = 0; form < 2; ++form)
-    fmt::print("  {:>10} {:>7} {:>7} {:>7}", "time", "algbw", "busbw", "#wrong");
-  fmt::print("\n# {:>10} {:>12} {:>6} {:>6} ", "(B)", "(elements)", "", "");
-  for (int form = 0; form < 2; ++form)
-    fmt::print("  {:>10} {:>7} {:>7} {:>7}", "(us)", "(GB/s)", "(GB/s)", "");
-  fmt::print("\n");
+  const auto names = fmt::format("   {:>10} {:>7} {:>7} {:>7}", "time", "algbw", "busbw", "#wrong");
+  const auto units = fmt::format("   {:>10} {:>7} {:>7} {:>7}", "(us)", "(GB/s)", "(GB/s)", "");
+  fmt::print("# {:>38}   {:<34}   {}\n", "", "out of place", "in place");
+  fmt::print("# {:>10} {:>12} {:>6} {:>6}{}{}\n", "size", "count", "type", "op", names, names);
+  fmt::print("# {:>10} {:>12} {:>6} {:>6}{}{}\n", "(B)", "(elements)", "", "", units,
+             units.substr(0, units.size() - 8));
   std::fflush(stdout);
 }
 
