@@ -53,13 +53,13 @@ TEST(World, RaisesForADeadRankAndNamesIt) {
 }
 
 TEST(World, RaisesForARankThatDoesNotCome) {
-  const auto result = shell("TUTTI_TIMEOUT=0.5 " TUTTI_RUN " -n 3 --no-tag " PROBE " absent 1", 20);
+  const auto result = shell("TUTTI_TIMEOUT=2 " TUTTI_RUN " -n 3 --no-tag " PROBE " absent 1", 20);
   EXPECT_THAT(result.sorted_lines(), ElementsAre(StartsWith("0: TimeoutError for rank 1: barrier"),
                                                  StartsWith("2: TimeoutError for rank 1: barrier")));
 }
 
 TEST(World, RaisesWhenFewerRanksStartThanAsked) {
-  const auto result = shell("export TUTTI_WORLD_SIZE=3 TUTTI_JOB=few-$$ TUTTI_TIMEOUT=1; TUTTI_RANK=0 " PROBE
+  const auto result = shell("export TUTTI_WORLD_SIZE=3 TUTTI_JOB=few-$$ TUTTI_TIMEOUT=3; TUTTI_RANK=0 " PROBE
                             " & TUTTI_RANK=2 " PROBE " & wait",
                             20);
   const auto lines = result.sorted_lines();

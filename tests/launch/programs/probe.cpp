@@ -29,7 +29,7 @@ void place(World& world, int) {
 // `culprit` never comes.
 void absent(World& world, int culprit) {
   if (world.rank() == culprit) {
-    sleep(3);
+    sleep(6);
   } else {
     world.barrier();
   }
