@@ -151,6 +151,12 @@ TEST_F(GpuTest, AddAndScaleInPlace) {
   }
 }
 
+// With beta 0 what was there is not read: 0 times infinity would be NaN.
+TEST_F(GpuTest, ScalingKeepsInfinity) {
+  const Tensor x = tensor({1.0f, INFINITY, -INFINITY});
+  expect_close(x.to(gpu).mul_(2.0), tensor({2.0f, INFINITY, -INFINITY}), 0);
+}
+
 // More elements than one round of the largest grid.
 TEST_F(GpuTest, LargeTensorsGoRound) {
   const Tensor x = numbers({(1 << 22) + 77}, DType::f32);
