@@ -10,7 +10,10 @@ import os
 import torch
 from safetensors.torch import save_file
 
+import cases
+import losses
 import ops
+import optimizers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -29,4 +32,6 @@ def write(name, tensors):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    write("ops", ops.golden())
+    write("ops", cases.golden(ops.CASES))
+    write("losses", cases.golden(losses.CASES))
+    write("optimizers", optimizers.golden())

@@ -1,34 +1,11 @@
-"""Operations: a case's inputs, its output, and the gradients of sum(output * weights).
-
-Names: "<case>/in0", "<case>/out", "<case>/weights", "<case>/grad0". ops_test.cpp has the same cases.
-"""
+"""Operations. ops_test.cpp has the same cases."""
 
 import torch
 import torch.nn.functional as F
 
-random = torch.Generator().manual_seed(1)
+from cases import conditions, halves, indices, normal, positive, random
 
-
-def normal(*shape):
-    return torch.randn(shape, generator=random)
-
-
-def positive(*shape):
-    return 0.2 + 2 * torch.rand(shape, generator=random)
-
-
-def halves(*shape):
-    """Few different values, so that ties and zeros occur."""
-    return torch.randint(-3, 4, shape, generator=random) / 2
-
-
-def indices(end, *shape):
-    return torch.randint(0, end, shape, generator=random)
-
-
-def conditions(*shape):
-    return torch.rand(shape, generator=random) < 0.5
-
+random.manual_seed(2)
 
 CASES = {
     # arithmetic.h
@@ -172,18 +149,3 @@ CASES = {
     "gather_dim_0": (lambda x, i: x.gather(0, i), normal(4, 3), indices(4, 6, 3)),
     "gather_dim_1": (lambda x, i: x.gather(1, i), normal(3, 4, 2), indices(4, 3, 2, 2)),
 }
-
-
-def golden():
-    tensors = {}
-    for name, (function, *inputs) in CASES.items():
-        for x in inputs:
-            x.requires_grad_(x.is_floating_point())
-        out = function(*inputs)
-        tensors |= {f"{name}/in{i}": x for i, x in enumerate(inputs)}
-        tensors[f"{name}/out"] = out
-        if out.requires_grad:
-            weights = tensors[f"{name}/weights"] = normal(*out.shape)
-            (out * weights).sum().backward()
-            tensors |= {f"{name}/grad{i}": x.grad for i, x in enumerate(inputs) if x.requires_grad}
-    return tensors
