@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import cases
+import gpt
 import losses
 import ops
 import optimizers
@@ -35,3 +36,4 @@ if __name__ == "__main__":
     write("ops", cases.golden(ops.CASES))
     write("losses", cases.golden(losses.CASES))
     write("optimizers", optimizers.golden())
+    write("gpt", gpt.golden())

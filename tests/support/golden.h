@@ -34,6 +34,14 @@ class Goldens {
     }
     return tensors;
   }
+  // The names that begin with `prefix`, without it, in alphabetical order.
+  std::vector<std::string> names(const std::string& prefix) const {
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : tensors_) {
+      if (name.rfind(prefix, 0) == 0) names.push_back(name.substr(prefix.size()));
+    }
+    return names;
+  }
   // What stands before the first '/', each once and in alphabetical order.
   std::vector<std::string> cases() const {
     std::vector<std::string> names;
