@@ -1,0 +1,98 @@
+#include "kernels/norm.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cpu/lanes.h"
+#include "kernels/multiversion.h"
+
+namespace tutti::kernels {
+namespace {
+
+template <typename T>
+struct Statistics {
+  T mean, rstd;
+};
+
+template <typename T>
+TUTTI_MULTIVERSION Statistics<T> measure(const T* x, std::int64_t n, bool root_mean_square, double eps) {
+  const T count = static_cast<T>(n);
+  const T mean = root_mean_square ? T(0) : lane_sum<T>(n, [x](std::int64_t i) { return x[i]; }) / count;
+  const T squares = lane_sum<T>(n, [=](std::int64_t i) { return (x[i] - mean) * (x[i] - mean); });
+  return {mean, T(1) / std::sqrt(squares / count + static_cast<T>(eps))};
+}
+
+template <typename T>
+TUTTI_MULTIVERSION void scale_row(const T* x, const T* weight, const T* bias, T mean, T rstd, T* out,
+                                  std::int64_t n) {
+  if (weight && bias) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = (x[i] - mean) * rstd * weight[i] + bias[i];
+  } else if (weight) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = (x[i] - mean) * rstd * weight[i];
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = (x[i] - mean) * rstd;
+  }
+}
+
+// dx = rstd * (h - mean(h) - xhat * mean(h * xhat)) with h = g * weight and xhat the normalised row.
+template <typename T>
+TUTTI_MULTIVERSION void grad_row(const T* g, const T* x, const T* weight, T mean, T rstd,
+                                 bool root_mean_square, T* dx, std::int64_t n) {
+  const T count = static_cast<T>(n);
+  for (std::int64_t i = 0; i < n; ++i) dx[i] = weight ? g[i] * weight[i] : g[i];
+  const T along = lane_sum<T>(n, [=](std::int64_t i) { return dx[i] * (x[i] - mean) * rstd; }) / count;
+  const T shift = root_mean_square ? T(0) : lane_sum<T>(n, [=](std::int64_t i) { return dx[i]; }) / count;
+  for (std::int64_t i = 0; i < n; ++i) dx[i] = rstd * (dx[i] - shift - (x[i] - mean) * rstd * along);
+}
+
+template <typename T>
+TUTTI_MULTIVERSION void add_parameter_grads(const T* g, const T* x, T mean, T rstd, T* dweight, T* dbias,
+                                            std::int64_t n) {
+  if (dweight) {
+    for (std::int64_t i = 0; i < n; ++i) dweight[i] += g[i] * (x[i] - mean) * rstd;
+  }
+  if (dbias) {
+    for (std::int64_t i = 0; i < n; ++i) dbias[i] += g[i];
+  }
+}
+
+}  // namespace
+
+void Norm::cpu(DType dtype, bool root_mean_square, const void* x, const void* weight, const void* bias,
+               double eps, void* out, void* mean, void* rstd, std::int64_t rows, std::int64_t columns) {
+  const auto run = [&]<typename T>(T) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const T* from = static_cast<const T*>(x) + row * columns;
+      const auto [m, r] = measure(from, columns, root_mean_square, eps);
+      static_cast<T*>(mean)[row] = m;
+      static_cast<T*>(rstd)[row] = r;
+      scale_row(from, static_cast<const T*>(weight), static_cast<const T*>(bias), m, r,
+                static_cast<T*>(out) + row * columns, columns);
+    }
+  };
+  dtype == DType::f64 ? run(double{}) : run(float{});
+}
+
+void NormGrad::cpu(DType dtype, bool root_mean_square, const void* g, const void* x, const void* weight,
+                   const void* mean, const void* rstd, void* dx, void* dweight, void* dbias,
+                   std::int64_t rows, std::int64_t columns) {
+  const auto run = [&]<typename T>(T) {
+    for (void* sum : {dweight, dbias}) {
+      if (sum) std::fill_n(static_cast<T*>(sum), columns, T(0));
+    }
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const T* gradient = static_cast<const T*>(g) + row * columns;
+      const T* from = static_cast<const T*>(x) + row * columns;
+      const T m = static_cast<const T*>(mean)[row];
+      const T r = static_cast<const T*>(rstd)[row];
+      if (dx) {
+        grad_row(gradient, from, static_cast<const T*>(weight), m, r, root_mean_square,
+                 static_cast<T*>(dx) + row * columns, columns);
+      }
+      add_parameter_grads(gradient, from, m, r, static_cast<T*>(dweight), static_cast<T*>(dbias), columns);
+    }
+  };
+  dtype == DType::f64 ? run(double{}) : run(float{});
+}
+
+}  // namespace tutti::kernels

@@ -1,0 +1,127 @@
+#include "tutti/nn/gpt.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <functional>
+#include <string>
+
+#include "nn/init.h"
+#include "tutti/autograd/arithmetic.h"
+#include "tutti/autograd/matmul.h"
+#include "tutti/core/error.h"
+#include "tutti/tensor/creation.h"
+
+namespace tutti::nn {
+namespace {
+
+const GptOptions& checked(const GptOptions& o) {
+  check_sizes("Gpt", {o.vocabulary, o.layers, o.width, o.heads, o.context});
+  check_probability("Gpt", o.dropout);
+  return o;
+}
+
+void draw_normal(Tensor& parameter, double stddev, Generator& generator) {
+  parameter.copy_(randn(parameter.shape(), generator, 0, stddev));
+}
+
+// Members that have no class of their own in the names: "transformer.wte".
+struct Group : Module {
+  explicit Group(std::function<void(MemberVisitor&)> members) : members_(std::move(members)) {}
+  void visit(MemberVisitor& visitor) override { members_(visitor); }
+
+ private:
+  std::function<void(MemberVisitor&)> members_;
+};
+
+}  // namespace
+
+struct Gpt::Block : Module {
+  LayerNorm ln_1;
+  CausalSelfAttention attn;
+  LayerNorm ln_2;
+  Linear c_fc, c_proj;
+  Dropout dropout;
+  Gelu gelu_kind;
+
+  Block(const GptOptions& o, Generator rng)
+      : ln_1(o.width, {.bias = o.bias}),
+        attn(o.width, o.heads, rng, {.bias = o.bias, .dropout = o.dropout}),
+        ln_2(o.width, {.bias = o.bias}),
+        c_fc(o.width, 4 * o.width, rng, {.bias = o.bias}),
+        c_proj(4 * o.width, o.width, rng, {.bias = o.bias}),
+        dropout(o.dropout, rng),
+        gelu_kind(o.gelu) {
+    const double residual = 0.02 / std::sqrt(2.0 * static_cast<double>(o.layers));
+    draw_normal(attn.c_attn.weight, 0.02, rng);
+    draw_normal(attn.c_proj.weight, residual, rng);
+    draw_normal(c_fc.weight, 0.02, rng);
+    draw_normal(c_proj.weight, residual, rng);
+    for (Linear* layer : {&attn.c_attn, &attn.c_proj, &c_fc, &c_proj}) {
+      if (layer->bias.defined()) layer->bias.zero_();
+    }
+  }
+
+  Tensor forward(const Tensor& x) override {
+    const Tensor y = x + attn(ln_1(x));
+    return y + dropout(c_proj(gelu(c_fc(ln_2(y)), gelu_kind)));
+  }
+
+  void visit(MemberVisitor& v) override {
+    v.module("ln_1", ln_1);
+    v.module("attn", attn);
+    v.module("ln_2", ln_2);
+    Group mlp([this](MemberVisitor& inner) {
+      inner.module("c_fc", c_fc);
+      inner.module("c_proj", c_proj);
+      inner.module("dropout", dropout);
+    });
+    v.module("mlp", mlp);
+  }
+};
+
+Gpt::Gpt(const GptOptions& options)
+    : options_(checked(options)),
+      generator_(options.seed),
+      wte_(options.vocabulary, options.width, generator_),
+      wpe_(options.context, options.width, generator_),
+      dropout_(options.dropout, generator_),
+      ln_f_(options.width, {.bias = options.bias}) {
+  draw_normal(wte_.weight, 0.02, generator_);
+  draw_normal(wpe_.weight, 0.02, generator_);
+  for (std::int64_t i = 0; i < options.layers; ++i)
+    blocks_.push_back(std::make_unique<Block>(options, generator_));
+}
+
+Gpt::~Gpt() = default;
+Gpt::Gpt(Gpt&&) noexcept = default;
+Gpt& Gpt::operator=(Gpt&&) noexcept = default;
+
+Tensor Gpt::forward(const Tensor& tokens) {
+  if (tokens.rank() != 2 || tokens.size(1) > options_.context) {
+    throw ShapeError(fmt::format("Gpt: tokens are [b, t] with t up to the context of {}, got {}",
+                                 options_.context, tokens.shape().str()));
+  }
+  const Tensor positions = arange(tokens.size(1), {DType::i64, tokens.device()});
+  Tensor x = dropout_(wte_(tokens) + wpe_(positions));
+  for (const auto& block : blocks_) x = (*block)(x);
+  return linear(ln_f_(x), wte_.weight);
+}
+
+void Gpt::visit(MemberVisitor& visitor) {
+  Group transformer([this](MemberVisitor& inner) {
+    inner.module("wte", wte_);
+    inner.module("wpe", wpe_);
+    inner.module("drop", dropout_);
+    Group layers([this](MemberVisitor& v) {
+      for (std::size_t i = 0; i < blocks_.size(); ++i) v.module(std::to_string(i), *blocks_[i]);
+    });
+    inner.module("h", layers);
+    inner.module("ln_f", ln_f_);
+  });
+  visitor.module("transformer", transformer);
+  Group head([this](MemberVisitor& inner) { inner.parameter("weight", wte_.weight); });
+  visitor.module("lm_head", head);
+}
+
+}  // namespace tutti::nn
