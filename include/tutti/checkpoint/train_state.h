@@ -1,0 +1,58 @@
+/// \file
+/// What a checkpoint holds: the parts of a training run.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tutti/tensor/named_tensor.h"
+
+namespace tutti {
+
+/// The parts of a run whose state is saved and put back together: `TrainState{model, optimizer, batches}`. It
+/// refers to them, and they must outlive it. A part is anything with `state_dict` and `load_state_dict`.
+class TrainState {
+ public:
+  struct Part {
+    std::string role;
+    std::function<NamedTensors()> state_dict;
+    std::function<void(const NamedTensors&)> load_state_dict;
+  };
+
+  /// The roles go by place: "model", "optimizer", "data". Further parts are added by name.
+  template <Stateful Model, Stateful... Others>
+  explicit TrainState(Model& model, Others&... others) {
+    static_assert(sizeof...(others) <= 2, "give parts after model, optimizer and data a role by add()");
+    add("model", model);
+    const char* const roles[] = {"optimizer", "data", nullptr};
+    std::size_t place = 0;
+    (add(roles[place++], others), ...);
+  }
+
+  /// One more part, its tensors saved as "role.name": `state.add("random", generators)`.
+  /// \throws ConfigError when the role is empty, has a dot, or is taken.
+  template <Stateful T>
+  TrainState& add(std::string role, T& part) {
+    return add(Part{std::move(role), [&part]() -> NamedTensors { return std::as_const(part).state_dict(); },
+                    [&part](const NamedTensors& state) { part.load_state_dict(state); }});
+  }
+  TrainState& add(Part part);
+
+  /// Model first.
+  const std::vector<Part>& parts() const { return parts_; }
+
+  /// The state of the model, by its own names.
+  NamedTensors model() const;
+  /// The states of the other parts, each name behind its role and a dot.
+  NamedTensors others() const;
+  /// Puts both back. Where a part refuses its state, the parts before it get back the state that they had.
+  /// \throws what the part throws; DataError when there is state for a role that this has not.
+  void load(const NamedTensors& model, const NamedTensors& others) const;
+
+ private:
+  std::vector<Part> parts_;
+};
+
+}  // namespace tutti

@@ -1,0 +1,75 @@
+#include "tutti/checkpoint/train_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "tutti/core/error.h"
+
+namespace tutti {
+namespace {
+
+NamedTensors cloned(const NamedTensors& state) {
+  NamedTensors copy;
+  for (const auto& [name, tensor] : state) copy.push_back({name, tensor.detach().clone()});
+  return copy;
+}
+
+using ByRole = std::map<std::string, NamedTensors>;
+
+ByRole split(const std::vector<TrainState::Part>& parts, const NamedTensors& model,
+             const NamedTensors& others) {
+  ByRole by_role;
+  for (const auto& part : parts) by_role[part.role];
+  by_role[parts.front().role] = model;
+  for (const auto& [name, tensor] : others) {
+    const auto dot = name.find('.');
+    const auto found = by_role.find(name.substr(0, dot));
+    if (dot == std::string::npos || found == by_role.end() || found->first == parts.front().role) {
+      throw DataError(fmt::format("train state: there is no part for \"{}\"", name));
+    }
+    found->second.push_back({name.substr(dot + 1), tensor});
+  }
+  return by_role;
+}
+
+}  // namespace
+
+TrainState& TrainState::add(Part part) {
+  if (part.role.empty() || part.role.find('.') != std::string::npos) {
+    throw ConfigError(fmt::format("train state: a role is a word without a dot, not \"{}\"", part.role));
+  }
+  if (std::ranges::find(parts_, part.role, &Part::role) != parts_.end()) {
+    throw ConfigError(fmt::format("train state: the role \"{}\" is taken", part.role));
+  }
+  parts_.push_back(std::move(part));
+  return *this;
+}
+
+NamedTensors TrainState::model() const { return parts_.front().state_dict(); }
+
+NamedTensors TrainState::others() const {
+  NamedTensors all;
+  for (std::size_t i = 1; i < parts_.size(); ++i) {
+    for (auto& [name, tensor] : parts_[i].state_dict()) all.push_back({parts_[i].role + "." + name, tensor});
+  }
+  return all;
+}
+
+void TrainState::load(const NamedTensors& model, const NamedTensors& others) const {
+  const auto by_role = split(parts_, model, others);
+  std::vector<NamedTensors> before;
+  try {
+    for (const auto& part : parts_) {
+      auto copy = cloned(part.state_dict());
+      part.load_state_dict(by_role.at(part.role));
+      before.push_back(std::move(copy));
+    }
+  } catch (...) {
+    for (std::size_t i = 0; i < before.size(); ++i) parts_[i].load_state_dict(before[i]);
+    throw;
+  }
+}
+
+}  // namespace tutti

@@ -1,0 +1,43 @@
+// Stand-ins for a model, an optimizer and a loader.
+#pragma once
+
+#include <utility>
+
+#include "tutti/tensor/creation.h"
+#include "tutti/tensor/named_tensor.h"
+
+namespace tutti::test {
+
+class Part {
+ public:
+  Part(const char* what, NamedTensors tensors) : what_(what), tensors_(std::move(tensors)) {}
+
+  NamedTensors state_dict() const { return tensors_; }
+  void load_state_dict(const NamedTensors& state) { copy_by_name(what_, tensors_, state); }
+
+  Part& fill(double value) {
+    for (auto& [name, tensor] : tensors_) tensor.fill_(value);
+    return *this;
+  }
+  // Whether every element of every tensor is `value`.
+  bool holds(double value) const {
+    for (const auto& [name, tensor] : tensors_) {
+      for (const double element : tensor.to(DType::f64).to_vector<double>()) {
+        if (element != value) return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  const char* what_;
+  NamedTensors tensors_;
+};
+
+inline Part a_model(std::int64_t width = 4) {
+  return {"model", {{"fc.weight", zeros({width, 3})}, {"fc.bias", zeros({width}, {.dtype = DType::f64})}}};
+}
+inline Part an_optimizer() { return {"optimizer", {{"exp_avg.fc.weight", zeros({4, 3})}}}; }
+inline Part a_loader() { return {"loader", {{"position", zeros({}, {.dtype = DType::i64})}}}; }
+
+}  // namespace tutti::test
