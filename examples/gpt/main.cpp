@@ -1,0 +1,128 @@
+// Trains a character-level GPT on a text file, on any number of ranks:
+//   gpt --text input.txt                    tutti-run -n 2 gpt --text input.txt
+#include <fmt/format.h>
+#include <tutti/tutti.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <optional>
+
+#include "progress.h"
+
+struct Settings {
+  std::string text, checkpoints;
+  std::int64_t steps = 2000, batch = 12, context = 64, layers = 4, heads = 4, width = 128;
+  std::int64_t save_every = 250, evaluations = 20, sample = 300;
+  double lr = 1e-3, dropout = 0;
+  std::uint64_t seed = 1337;
+};
+
+// Matrices and embeddings decay; gains and biases don't.
+std::vector<tutti::optim::ParameterGroup<tutti::optim::AdamWOptions>> groups_of(const tutti::nn::Gpt& model,
+                                                                                double lr) {
+  tutti::NamedTensors matrices, vectors;
+  for (const auto& parameter : model.parameters()) {
+    (parameter.tensor.rank() >= 2 ? matrices : vectors).push_back(parameter);
+  }
+  return {{.parameters = matrices, .options = {.lr = lr, .beta2 = 0.99, .weight_decay = 0.1}},
+          {.parameters = vectors, .options = {.lr = lr, .beta2 = 0.99, .weight_decay = 0}}};
+}
+
+double validation_loss(tutti::nn::Gpt& model, const tutti::data::TextLoader& batches,
+                       std::int64_t evaluations, tutti::Communicator& world) {
+  tutti::NoGrad no_grad;
+  model.eval();
+  std::vector<double> loss{0};
+  for (std::int64_t i = 0; i < evaluations; ++i) {
+    const auto [tokens, targets] = batches.validation(i);
+    loss[0] +=
+        tutti::nn::cross_entropy(model(tokens), targets).item<double>() / static_cast<double>(evaluations);
+  }
+  model.train();
+  world.all_reduce(loss, tutti::ReduceOp::avg);
+  return loss[0];
+}
+
+void train(const Settings& set, tutti::World& world) {
+  const bool speaks = world.rank() == 0;
+  tutti::data::TextLoader batches(set.text, {.batch = set.batch, .context = set.context, .seed = set.seed},
+                                  world);
+  tutti::nn::Gpt model({.vocabulary = static_cast<std::int64_t>(batches.vocabulary().size()),
+                        .layers = set.layers,
+                        .width = set.width,
+                        .heads = set.heads,
+                        .context = set.context,
+                        .dropout = set.dropout,
+                        .seed = set.seed});
+  tutti::optim::AdamW optimizer(groups_of(model, set.lr));
+  const tutti::optim::WarmupCosine schedule{.lr = set.lr,
+                                            .warmup = std::min<std::int64_t>(100, set.steps / 10),
+                                            .steps = set.steps,
+                                            .final_lr = set.lr / 10};
+  tutti::DataParallel parallel(model, world);
+  auto state = tutti::TrainState{model, optimizer, batches};
+  std::optional<tutti::Checkpointer> checkpoints;
+  std::int64_t step = 0;
+  if (!set.checkpoints.empty()) {
+    checkpoints.emplace(set.checkpoints, world, tutti::CheckpointerOptions{.every_steps = set.save_every});
+    step = checkpoints->restore(state);
+  }
+  if (speaks) {
+    fmt::print("{} parameters, {} characters in the alphabet, {} rank(s) over {}\n", model.parameter_count(),
+               batches.vocabulary().size(), world.size(), world.backend());
+    if (step > 0) fmt::print("resumed from {} at step {}\n", set.checkpoints, step);
+  }
+
+  Progress progress(step, set.steps, set.batch * set.context, speaks);
+  for (; step < set.steps; ++step) {
+    optimizer.set_lr(schedule(step));
+    const auto [tokens, targets] = batches.next();
+    const auto loss = tutti::nn::cross_entropy(model(tokens), targets);
+    parallel.backward(loss);
+    tutti::optim::clip_grad_norm_(model.parameters(), 1.0);
+    optimizer.step();
+    optimizer.zero_grad();
+    progress.show(step + 1, loss.item<double>());
+    if (checkpoints) checkpoints->save(step, state);
+  }
+
+  const double loss = validation_loss(model, batches, set.evaluations, world);
+  if (!speaks) return;
+  fmt::print("validation loss {:.4f}\n", loss);
+  if (set.sample > 0) {
+    tutti::Generator rng(set.seed);
+    const tutti::Tensor start = tutti::tensor<std::int64_t>({0}, {1, 1});
+    const auto tokens =
+        model.generate(start, set.sample, {.temperature = 0.8}, rng).to_vector<std::int64_t>();
+    fmt::print("---\n{}\n---\n", batches.decode(tokens));
+  }
+}
+
+int main(int argc, char** argv) {
+  CLI::App app{"Trains a character-level GPT on a text file."};
+  Settings set;
+  app.option_defaults()->always_capture_default();
+  app.add_option("--text", set.text, "text to learn")->required()->check(CLI::ExistingFile);
+  app.add_option("--steps", set.steps, "optimizer steps in all")->check(CLI::PositiveNumber);
+  app.add_option("--batch", set.batch, "windows in a step, over all ranks")->check(CLI::PositiveNumber);
+  app.add_option("--context", set.context, "characters in a window")->check(CLI::PositiveNumber);
+  app.add_option("--layers", set.layers, "transformer blocks")->check(CLI::PositiveNumber);
+  app.add_option("--heads", set.heads, "attention heads")->check(CLI::PositiveNumber);
+  app.add_option("--width", set.width, "embedding size")->check(CLI::PositiveNumber);
+  app.add_option("--lr", set.lr, "highest learning rate");
+  app.add_option("--dropout", set.dropout, "probability of dropping an activation");
+  app.add_option("--seed", set.seed, "of weights, order and sampling");
+  app.add_option("--checkpoints", set.checkpoints, "directory to save to, and to resume from");
+  app.add_option("--save-every", set.save_every, "steps between checkpoints")->check(CLI::PositiveNumber);
+  app.add_option("--evaluations", set.evaluations, "validation batches at the end")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--sample", set.sample, "characters to generate at the end");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    tutti::World world(argc, argv);
+    train(set, world);
+  } catch (const tutti::Error& error) {
+    fmt::print(stderr, "gpt: {}\n", error.what());
+    return 1;
+  }
+}
