@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 import cases
 import gpt
 import losses
+import modules
 import ops
 import optimizers
 
@@ -25,7 +26,7 @@ def write(name, tensors):
     save_file(
         {key: value.detach().clone().contiguous() for key, value in tensors.items()},
         path,
-        metadata={"pytorch": torch.__version__, "made_by": "tests/golden/make_golden.py"},
+        metadata={"pytorch": torch.__version__},
     )
     print(f"{path}: {len(tensors)} tensors, {os.path.getsize(path)} bytes")
 
@@ -35,5 +36,6 @@ if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
     write("ops", cases.golden(ops.CASES))
     write("losses", cases.golden(losses.CASES))
+    write("modules", modules.golden())
     write("optimizers", optimizers.golden())
     write("gpt", gpt.golden())

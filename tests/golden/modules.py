@@ -1,0 +1,42 @@
+"""Modules: their state, what they make of an input, and the gradients of sum(output * weights).
+
+Names: "<case>/state/<name in the state dict>", "<case>/in0", "<case>/out", "<case>/weights", "<case>/grad0" of the
+input and "<case>/grad/<name>" of the parameters. modules_test.cpp has the same cases.
+"""
+
+import torch
+import torch.nn as nn
+
+from cases import normal, random
+
+random.manual_seed(5)
+CASES = {
+    "linear": (nn.Linear(5, 3), normal(2, 4, 5)),
+    "linear_no_bias": (nn.Linear(5, 3, bias=False), normal(4, 5)),
+    "relu": (nn.ReLU(), normal(9)),
+    "gelu": (nn.GELU(), normal(9)),
+    "gelu_tanh": (nn.GELU(approximate="tanh"), normal(9)),
+    "silu": (nn.SiLU(), normal(9)),
+    "tanh": (nn.Tanh(), normal(9)),
+    "sigmoid": (nn.Sigmoid(), normal(9)),
+    "flatten": (nn.Flatten(), normal(2, 3, 4)),
+    "sequential": (nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.GELU(), nn.Linear(4, 2), nn.Tanh()), normal(3, 2, 3)),
+}
+
+
+def golden():
+    random.manual_seed(6)
+    tensors = {}
+    for case, (module, x) in CASES.items():
+        for parameter in module.parameters():
+            parameter.data = normal(*parameter.shape)
+        tensors |= {f"{case}/state/{name}": value.clone() for name, value in module.state_dict().items()}
+        x.requires_grad_(x.is_floating_point())
+        out = module(x)
+        weights = normal(*out.shape)
+        (out * weights).sum().backward()
+        tensors |= {f"{case}/in0": x, f"{case}/out": out, f"{case}/weights": weights}
+        if x.requires_grad:
+            tensors[f"{case}/grad0"] = x.grad
+        tensors |= {f"{case}/grad/{name}": value.grad for name, value in module.named_parameters()}
+    return tensors

@@ -1,0 +1,82 @@
+// Modules and the gradients of their parameters against PyTorch: modules.py has the same cases.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "tests/support/golden.h"
+#include "tutti/autograd/arithmetic.h"
+#include "tutti/autograd/reduce.h"
+#include "tutti/nn/activation.h"
+#include "tutti/nn/linear.h"
+#include "tutti/nn/sequential.h"
+
+namespace tutti {
+namespace {
+
+struct Case {
+  const char* name;
+  std::unique_ptr<nn::Module> (*make)();
+};
+
+void PrintTo(const Case& value, std::ostream* stream) { *stream << value.name; }
+
+// A lambda that makes the module.
+#define TUTTI_MODULE(name, type, ...)                                                                       \
+  Case {                                                                                                    \
+    name, []() -> std::unique_ptr<nn::Module> { return std::make_unique<nn::type>(nn::type(__VA_ARGS__)); } \
+  }
+
+const Case cases[] = {
+    TUTTI_MODULE("linear", Linear, 5, 3, Generator(1)),
+    TUTTI_MODULE("linear_no_bias", Linear, 5, 3, Generator(1), {.bias = false}),
+    TUTTI_MODULE("relu", ReLU),
+    TUTTI_MODULE("gelu", GELU),
+    TUTTI_MODULE("gelu_tanh", GELU, Gelu::tanh),
+    TUTTI_MODULE("silu", SiLU),
+    TUTTI_MODULE("tanh", Tanh),
+    TUTTI_MODULE("sigmoid", Sigmoid),
+    TUTTI_MODULE("flatten", Flatten),
+    TUTTI_MODULE("sequential", Sequential, nn::Flatten(), nn::Linear(6, 4, Generator(1)), nn::GELU(),
+                 nn::Linear(4, 2, Generator(2)), nn::Tanh()),
+};
+
+const test::Goldens& goldens() {
+  static const test::Goldens goldens(TUTTI_GOLDEN "/modules.safetensors");
+  return goldens;
+}
+
+class Modules : public testing::TestWithParam<Case> {};
+
+TEST_P(Modules, Equal) {
+  const std::string name = GetParam().name;
+  const auto module = GetParam().make();
+  NamedTensors state;
+  for (const std::string& key : goldens().names(name + "/state/")) {
+    state.push_back({key, goldens().at(name + "/state/" + key)});
+  }
+  module->load_state_dict(state);
+  Tensor x = goldens().at(name + "/in0").clone();
+  if (goldens().has(name + "/grad0")) x.set_requires_grad();
+  const Tensor out = (*module)(x);
+  test::expect_close(out.detach(), goldens().at(name + "/out"), "output");
+  sum(out * goldens().at(name + "/weights")).backward();
+  if (x.requires_grad()) test::expect_close(x.grad(), goldens().at(name + "/grad0"), "gradient of the input");
+  EXPECT_EQ(module->parameters().size(), goldens().names(name + "/grad/").size());
+  for (const auto& parameter : module->parameters()) {
+    test::expect_close(parameter.tensor.grad(), goldens().at(name + "/grad/" + parameter.name),
+                       parameter.name);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(PyTorch, Modules, testing::ValuesIn(cases),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(ModulesTable, HasAllThatPyTorchComputed) {
+  std::vector<std::string> names;
+  for (const Case& one : cases) names.emplace_back(one.name);
+  EXPECT_THAT(names, testing::UnorderedElementsAreArray(goldens().cases()));
+}
+
+}  // namespace
+}  // namespace tutti
