@@ -7,12 +7,18 @@ input and "<case>/grad/<name>" of the parameters. modules_test.cpp has the same 
 import torch
 import torch.nn as nn
 
-from cases import normal, random
+from cases import indices, normal, random
+from gpt import CONTEXT, WIDTH, Attention
 
 random.manual_seed(5)
 CASES = {
     "linear": (nn.Linear(5, 3), normal(2, 4, 5)),
     "linear_no_bias": (nn.Linear(5, 3, bias=False), normal(4, 5)),
+    "embedding": (nn.Embedding(6, 3), indices(6, 2, 5)),
+    "layer_norm": (nn.LayerNorm(9), normal(2, 3, 9)),
+    "layer_norm_no_bias": (nn.LayerNorm(9, eps=0.1, bias=False), normal(4, 9)),
+    "rms_norm": (nn.RMSNorm(9, eps=1e-5), normal(2, 3, 9)),
+    "attention": (Attention(), normal(2, CONTEXT, WIDTH)),
     "relu": (nn.ReLU(), normal(9)),
     "gelu": (nn.GELU(), normal(9)),
     "gelu_tanh": (nn.GELU(approximate="tanh"), normal(9)),
@@ -29,7 +35,8 @@ def golden():
     tensors = {}
     for case, (module, x) in CASES.items():
         for parameter in module.parameters():
-            parameter.data = normal(*parameter.shape)
+            # Not larger: saturated attention would multiply rounding.
+            parameter.data = 0.3 * normal(*parameter.shape)
         tensors |= {f"{case}/state/{name}": value.clone() for name, value in module.state_dict().items()}
         x.requires_grad_(x.is_floating_point())
         out = module(x)

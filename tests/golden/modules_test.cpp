@@ -8,7 +8,10 @@
 #include "tutti/autograd/arithmetic.h"
 #include "tutti/autograd/reduce.h"
 #include "tutti/nn/activation.h"
+#include "tutti/nn/attention.h"
+#include "tutti/nn/embedding.h"
 #include "tutti/nn/linear.h"
+#include "tutti/nn/norm.h"
 #include "tutti/nn/sequential.h"
 
 namespace tutti {
@@ -30,6 +33,11 @@ void PrintTo(const Case& value, std::ostream* stream) { *stream << value.name; }
 const Case cases[] = {
     TUTTI_MODULE("linear", Linear, 5, 3, Generator(1)),
     TUTTI_MODULE("linear_no_bias", Linear, 5, 3, Generator(1), {.bias = false}),
+    TUTTI_MODULE("embedding", Embedding, 6, 3, Generator(1)),
+    TUTTI_MODULE("layer_norm", LayerNorm, 9),
+    TUTTI_MODULE("layer_norm_no_bias", LayerNorm, 9, {.eps = 0.1, .bias = false}),
+    TUTTI_MODULE("rms_norm", RMSNorm, 9),
+    TUTTI_MODULE("attention", CausalSelfAttention, 32, 2, Generator(1)),
     TUTTI_MODULE("relu", ReLU),
     TUTTI_MODULE("gelu", GELU),
     TUTTI_MODULE("gelu_tanh", GELU, Gelu::tanh),
