@@ -25,7 +25,7 @@ class Suite {
       }
     }
     each_collective<float>(options.large, std::span(all_ops).first(1));
-    each_collective<std::uint8_t>(4 * options.large, std::span(all_ops).first(1));
+    each_collective<std::uint8_t>(3 * options.large, std::span(all_ops).first(1));
     tree_sums(1009);
     tree_sums(options.large);
     allocated(options.large);

@@ -11,7 +11,7 @@ namespace tutti::testing {
 
 struct ConformanceOptions {
   // f32 elements of the largest case: more than any staging memory.
-  std::size_t large = 150'001;
+  std::size_t large = 100'003;
 };
 
 // Runs each (collective, dtype, size, reduction) with inputs whose exact result is known, and returns what

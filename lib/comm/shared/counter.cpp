@@ -11,9 +11,11 @@
 namespace tutti::comm {
 namespace {
 
-// A line travels between cores within the pauses; the yields let a rank that shares this core run first.
+// A line travels between cores within the pauses. The yields let a rank that shares this core run first;
+// where they give the core to other work for longer, a sleeper is woken sooner than one who yields gets it
+// back.
 constexpr int pauses = 256;
-constexpr int yields = 32;
+constexpr std::chrono::microseconds yielding(30);
 
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -40,10 +42,8 @@ bool SharedCounter::spin(std::uint32_t target) const {
     if (reached(target)) return true;
     pause();
   }
-  for (int i = 0; i < yields; ++i) {
-    if (reached(target)) return true;
-    std::this_thread::yield();
-  }
+  const auto end = std::chrono::steady_clock::now() + yielding;
+  while (!reached(target) && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   return reached(target);
 }
 
