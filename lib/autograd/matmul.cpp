@@ -60,8 +60,9 @@ void check_product(const Tensor& a, const Tensor& b) {
   }
 }
 
-// Both at least matrices, of f32 or f64. The innermost batch dimension is one call of the kernel.
-Tensor product(const Tensor& a, const Tensor& b) {
+// a b, plus `bias` if there is one. Both are at least matrices, of f32 or f64. The innermost batch dimension
+// is one call of the kernel.
+Tensor product(const Tensor& a, const Tensor& b, const Tensor& bias) {
   const Shape batch = broadcast_shapes("matmul", batch_of(a.shape()), batch_of(b.shape()));
   const std::int64_t m = a.size(-2), n = b.size(-1), k = a.size(-1);
   Shape shape = batch;
@@ -69,6 +70,7 @@ Tensor product(const Tensor& a, const Tensor& b) {
   shape.push_back(n);
   Tensor out = empty(shape, {a.dtype(), a.device()});
   if (out.numel() == 0) return out;
+  if (bias.defined()) out.copy_(bias);
   const Factor left(a), right(b);
   const auto batch_strides = [&batch](const Tensor& x) {
     return broadcast_strides(x.as_strided(batch_of(x.shape()), batch_of(x.strides()), 0), batch);
@@ -92,20 +94,23 @@ Tensor product(const Tensor& a, const Tensor& b) {
         kernels::MatmulArgs{a.dtype(), inner_size, m, n, k, at(left.tensor, a_offset), left.ld,
                             inner < 0 ? 0 : a_strides[inner], left.transposed, at(right.tensor, b_offset),
                             right.ld, inner < 0 ? 0 : b_strides[inner], right.transposed,
-                            at(out, i * inner_size * m * n), n, m * n});
+                            at(out, i * inner_size * m * n), n, m * n, bias.defined() ? 1.0 : 0.0});
   }
   return out;
 }
 
-// bf16 and f16 by way of f32; a batch of dense rows times one matrix is one product.
-Tensor multiply(const Tensor& a, const Tensor& b) {
-  if (size_of(a.dtype()) == 2) return multiply(a.to(DType::f32), b.to(DType::f32)).to(a.dtype());
+// bf16 and f16 by way of f32, rounded once; a batch of dense rows times one matrix is one product.
+Tensor multiply(const Tensor& a, const Tensor& b, const Tensor& bias = {}) {
+  if (size_of(a.dtype()) == 2) {
+    const Tensor wide_bias = bias.defined() ? bias.to(DType::f32) : bias;
+    return multiply(a.to(DType::f32), b.to(DType::f32), wide_bias).to(a.dtype());
+  }
   if (a.rank() > 2 && b.rank() == 2 && a.is_contiguous() && a.numel() != 0) {
     Shape shape = a.shape();
     shape[shape.rank() - 1] = b.size(-1);
-    return product(a.reshape({-1, a.size(-1)}), b).reshape(shape);
+    return product(a.reshape({-1, a.size(-1)}), b, bias).reshape(shape);
   }
-  return product(a, b);
+  return product(a, b, bias);
 }
 
 // Sum over the batch of a^T g, for dense a [.., m, k] and g [.., m, n]: one product of all rows.
@@ -142,15 +147,24 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     throw ShapeError(
         fmt::format("linear: the bias must be [{}], it is {}", weight.size(0), bias.shape().str()));
   }
-  if (bias.defined()) check_alike("linear", x, bias);
-  Tensor y = matmul(x, weight.transpose(0, 1));
-  if (!bias.defined()) return y;
-  // Added in place into the product, which nobody else has seen; the tape learns of it as one more operation.
-  Tensor out = y.detach();
-  out.add_(bias.detach());
-  return autograd::record("linear", out, {y, bias}, [shape = bias.shape()](const Tensor& g, Needs needs) {
-    return Gradients{g, needs[1] ? sum_to(g, shape) : Tensor()};
-  });
+  if (!bias.defined()) return matmul(x, weight.transpose(0, 1));
+  check_floating_point("linear", x);
+  check_alike("linear", x, weight);
+  check_alike("linear", x, bias);
+  if (x.rank() == 1) return squeeze(linear(unsqueeze(x, 0), weight, bias), 0);
+  const Tensor out = multiply(x.detach(), weight.detach().transpose(0, 1), bias.detach());
+  return autograd::record(
+      "linear", out, {x, weight, bias},
+      [x = Saved(x), w = Saved(weight), shape = bias.shape()](const Tensor& g, Needs needs) {
+        Gradients gradients(3);
+        if (needs[0]) gradients[0] = multiply(g, *w);
+        if (needs[1]) {
+          const bool none = g.numel() == 0 || x->numel() == 0;
+          gradients[1] = none ? zeros_like(*w) : transposed_product(g, *x);
+        }
+        if (needs[2]) gradients[2] = sum_to(g, shape);
+        return gradients;
+      });
 }
 
 }  // namespace tutti

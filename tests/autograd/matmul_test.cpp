@@ -100,6 +100,63 @@ TEST(Matmul, GradientsMatchFiniteDifferences) {
                    {sample({3, 2}), sample({4, 3})});
   expect_gradients([](const Inputs& in) { return linear(in[0], in[1], in[2]); },
                    {sample({2, 2, 3}), sample({4, 3}), sample({4})});
+  expect_gradients([](const Inputs& in) { return linear(in[0], in[1], in[2]); },
+                   {sample({3}), sample({4, 3}), sample({4})});
+  expect_gradients([](const Inputs& in) { return linear(in[0].transpose(0, 1), in[1], in[2]); },
+                   {sample({3, 2}), sample({4, 3}), sample({4})});
+}
+
+TEST(Matmul, SinglePrecisionAgreesWithDouble) {
+  for (const std::int64_t k : {7, 130}) {
+    const Tensor a = sample({3, 65, k}), b = sample({33, k});
+    const Tensor got = matmul(a.to(DType::f32), b.to(DType::f32).transpose(0, 1)).to(DType::f64);
+    EXPECT_LT(amax(abs(got - matmul(a, b.transpose(0, 1)))).item<double>(), 1e-5 * static_cast<double>(k));
+  }
+}
+
+TEST(Linear, AddsTheBiasToEveryRow) {
+  const Tensor x = sample({2, 5, 3}), w = sample({4, 3}), b = sample({4}, 0.7);
+  const Tensor want = matmul(x, w.transpose(0, 1)) + b;
+  EXPECT_LT(amax(abs(linear(x, w, b) - want)).item<double>(), 1e-14);
+  const Tensor strided = sample({5, 2, 3}).transpose(0, 1);
+  const Tensor wanted = matmul(strided, w.transpose(0, 1)) + b;
+  EXPECT_LT(amax(abs(linear(strided, w, b) - wanted)).item<double>(), 1e-14);
+  EXPECT_EQ(linear(sample({3}), w, b).shape(), (Shape{4}));
+}
+
+TEST(Linear, RoundsHalfPrecisionOnce) {
+  // 257 + 1 is 258 in bf16; the product alone rounds to 256, and 256 + 1 to 256 again.
+  const TensorOptions bf16{.dtype = DType::bf16};
+  const Tensor y = linear(full({1, 257}, 1, bf16), full({1, 257}, 1, bf16), full({1}, 1, bf16));
+  EXPECT_EQ(y.item(), 258);
+}
+
+TEST(Linear, NoInputsLeaveTheBias) {
+  EXPECT_THAT(linear(zeros({2, 0}), zeros({2, 0}), tensor({3.0f, 4.0f})).to_vector<float>(),
+              ElementsAre(3, 4, 3, 4));
+}
+
+TEST(Linear, NoRowsGiveZeroGradients) {
+  Tensor x = zeros({0, 2, 3}), w = ones({4, 3}), b = ones({4});
+  for (Tensor* t : {&x, &w, &b}) t->set_requires_grad();
+  sum(linear(x, w, b)).backward();
+  EXPECT_EQ(x.grad().shape(), (Shape{0, 2, 3}));
+  EXPECT_EQ(amax(abs(w.grad())).item(), 0);
+  EXPECT_THAT(b.grad().to_vector<float>(), ElementsAre(0, 0, 0, 0));
+}
+
+TEST(Linear, NamesWhatDiffers) {
+  const TensorOptions f64{.dtype = DType::f64};
+  EXPECT_THAT(
+      [&] {
+        linear(zeros({2, 3}), zeros({4, 3}, f64), zeros({4}));
+      },
+      ThrowsMessage<DTypeError>(HasSubstr("linear: ")));
+  EXPECT_THAT(
+      [&] {
+        linear(zeros({2, 3}), zeros({4, 3}), zeros({4}, f64));
+      },
+      ThrowsMessage<DTypeError>(HasSubstr("linear: ")));
 }
 
 }  // namespace
