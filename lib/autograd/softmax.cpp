@@ -64,6 +64,9 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
         fmt::format("attention: q [..., t, d], k [..., s, d], v [..., s, e] are needed, got {}, {}, {}",
                     q.shape().str(), k.shape().str(), v.shape().str()));
   }
+  check_floating_point("attention", q);
+  check_alike("attention", q, k);
+  check_alike("attention", q, v);
   if (size_of(q.dtype()) == 2) {
     return to(scaled_dot_product_attention(to(q, DType::f32), to(k, DType::f32), to(v, DType::f32), options),
               q.dtype());

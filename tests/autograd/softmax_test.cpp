@@ -72,5 +72,42 @@ TEST(Attention, GradientsMatchFiniteDifferences) {
   }
 }
 
+// The vectorised path, at widths around the sixteen lanes.
+TEST(Softmax, SinglePrecisionAgreesWithDoubleAtEveryWidth) {
+  for (std::int64_t n = 1; n <= 70; ++n) {
+    const Tensor x = sample({3, n}, 5);
+    const Tensor x32 = x.to(DType::f32);
+    EXPECT_LT(amax(abs(softmax(x32).to(DType::f64) - softmax(x))).item<double>(), 1e-6) << n;
+    EXPECT_LT(amax(abs(log_softmax(x32).to(DType::f64) - log_softmax(x))).item<double>(), 5e-6) << n;
+  }
+}
+
+TEST(Softmax, NarrowTypesEmptyTensorsAndNaN) {
+  EXPECT_EQ(softmax(zeros({2, 4}, {.dtype = DType::bf16})).dtype(), DType::bf16);
+  EXPECT_EQ(softmax(zeros({1, 4}, {.dtype = DType::f16})).select(1, 2).item(), 0.25f);
+  EXPECT_EQ(softmax(zeros({0, 4})).shape(), (Shape{0, 4}));
+  EXPECT_EQ(log_softmax(zeros({4, 0})).shape(), (Shape{4, 0}));
+  for (const float y : softmax(tensor({1.0f, std::nanf(""), 2.0f})).to_vector<float>())
+    EXPECT_TRUE(std::isnan(y));
+}
+
+TEST(Attention, TheFutureDoesNotReachThePast) {
+  const Tensor q = sample({5, 3}), k = sample({5, 3}, 0.9), v = sample({5, 2}, 0.8);
+  const Tensor before = scaled_dot_product_attention(q, k, v, {.causal = true});
+  Tensor k2 = k.clone(), v2 = v.clone();
+  k2.slice(0, 3, 5).fill_(1e3);
+  v2.slice(0, 3, 5).fill_(1e3);
+  const Tensor after = scaled_dot_product_attention(q, k2, v2, {.causal = true});
+  EXPECT_EQ(before.slice(0, 0, 3).to_vector<double>(), after.slice(0, 0, 3).to_vector<double>());
+  EXPECT_NE(before.to_vector<double>(), after.to_vector<double>());
+}
+
+TEST(Attention, PromotesNothingSilently) {
+  const Tensor f32 = zeros({2, 3}), bf16 = zeros({2, 3}, {.dtype = DType::bf16});
+  EXPECT_EQ(scaled_dot_product_attention(bf16, bf16, bf16).dtype(), DType::bf16);
+  EXPECT_THROW(scaled_dot_product_attention(bf16, f32, bf16), DTypeError);
+  EXPECT_THROW(scaled_dot_product_attention(bf16, bf16, f32), DTypeError);
+}
+
 }  // namespace
 }  // namespace tutti
