@@ -42,6 +42,9 @@ struct Split {
   }
 };
 
+// 16-bit gradients are summed in f32 and rounded once: added in bf16, ones would stop at 256.
+DType sum_dtype(const Tensor& g) { return size_of(g.dtype()) == 2 ? DType::f32 : g.dtype(); }
+
 Tensor select_rows(const char* op, const Tensor& x, int dim, const Tensor& indices, const Shape& out_shape) {
   const Split split(x.shape(), dim);
   const Tensor index = checked(op, indices, x, split.n);
@@ -52,11 +55,11 @@ Tensor select_rows(const char* op, const Tensor& x, int dim, const Tensor& indic
                                         split.inner, index.numel());
   return autograd::record(
       op, out, {x}, [split, from = x.shape(), i = Saved(index)](const Tensor& gradient, Needs) {
-        const Tensor g = contiguous(gradient);
+        const Tensor g = contiguous(to(gradient, sum_dtype(gradient)));
         Tensor result = zeros(from, {g.dtype(), g.device()});
         kernels::launch<kernels::IndexAdd>(g.device(), g.dtype(), result.raw_data(), i->data<std::int64_t>(),
                                            g.raw_data(), split.outer, split.n, split.inner, i->numel());
-        return Gradients{result};
+        return Gradients{to(result, gradient.dtype())};
       });
 }
 
@@ -100,12 +103,12 @@ Tensor gather(const Tensor& x, std::int64_t dim, const Tensor& index) {
   return autograd::record(
       "gather", out, {x},
       [split, m, from = x.shape(), i = Saved(dense_index)](const Tensor& gradient, Needs) {
-        const Tensor g = contiguous(gradient);
+        const Tensor g = contiguous(to(gradient, sum_dtype(gradient)));
         Tensor result = zeros(from, {g.dtype(), g.device()});
         kernels::launch<kernels::ScatterAdd>(g.device(), g.dtype(), result.raw_data(),
                                              i->data<std::int64_t>(), g.raw_data(), split.outer, split.n,
                                              split.inner, m);
-        return Gradients{result};
+        return Gradients{to(result, gradient.dtype())};
       });
 }
 

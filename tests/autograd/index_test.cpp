@@ -68,5 +68,32 @@ TEST(Indices, GradientsMatchFiniteDifferences) {
       {sample({2, 3})});
 }
 
+TEST(Indices, HalfPrecisionGradientsAreSummedInF32) {
+  const Tensor same = zeros({600}, {.dtype = DType::i64});
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    Tensor weight = zeros({2, 1}, {.dtype = dtype});
+    weight.set_requires_grad();
+    sum(embedding(same, weight).to(DType::f32)).backward();
+    EXPECT_EQ(weight.grad().dtype(), dtype);
+    EXPECT_THAT(weight.grad().to(DType::f32).to_vector<float>(), ElementsAre(600, 0));
+    Tensor row = zeros({1, 2}, {.dtype = dtype});
+    row.set_requires_grad();
+    sum(gather(row, 1, same.reshape({1, 600})).to(DType::f32)).backward();
+    EXPECT_THAT(row.grad().to(DType::f32).to_vector<float>(), ElementsAre(600, 0));
+  }
+}
+
+TEST(Indices, NoneOfThemPickNothing) {
+  const Tensor none = zeros({0}, {.dtype = DType::i64});
+  Tensor weight = ones({3, 2});
+  weight.set_requires_grad();
+  const Tensor y = embedding(none, weight);
+  EXPECT_EQ(y.shape(), (Shape{0, 2}));
+  sum(y).backward();
+  EXPECT_THAT(weight.grad().to_vector<float>(), ElementsAre(0, 0, 0, 0, 0, 0));
+  EXPECT_EQ(index_select(weight, 1, none).shape(), (Shape{3, 0}));
+  EXPECT_EQ(gather(weight, 0, none.reshape({0, 2})).shape(), (Shape{0, 2}));
+}
+
 }  // namespace
 }  // namespace tutti
