@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "autograd/optional.h"
 #include "kernels/norm.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/node.h"
@@ -12,32 +13,21 @@
 namespace tutti {
 namespace {
 
+using autograd::address;
+using autograd::dense;
 using autograd::Gradients;
 using autograd::Needs;
 using autograd::Saved;
-
-void check_parameter(const char* op, const char* which, const Tensor& x, const Tensor& parameter) {
-  if (!parameter.defined()) return;
-  check_alike(op, x, parameter);
-  if (parameter.shape() != Shape{x.size(-1)}) {
-    throw ShapeError(fmt::format("{}: for x {} the {} must be [{}], it is {}", op, x.shape().str(), which,
-                                 x.size(-1), parameter.shape().str()));
-  }
-}
-
-Tensor dense(const Tensor& x) { return x.defined() ? contiguous(x.detach()) : x; }
-
-const void* address(const Tensor& x) { return x.defined() ? x.raw_data() : nullptr; }
 
 Tensor norm(const char* op, bool root_mean_square, const Tensor& x, const Tensor& weight, const Tensor& bias,
             double eps) {
   check_floating_point(op, x);
   if (x.rank() == 0) throw ShapeError(fmt::format("{}: a number has no rows", op));
-  check_parameter(op, "weight", x, weight);
-  check_parameter(op, "bias", x, bias);
+  autograd::check_parameter(op, "weight", x, x.size(-1), weight);
+  autograd::check_parameter(op, "bias", x, x.size(-1), bias);
   if (size_of(x.dtype()) == 2) {
-    const auto wide = [](const Tensor& t) { return t.defined() ? to(t, DType::f32) : t; };
-    return to(norm(op, root_mean_square, wide(x), wide(weight), wide(bias), eps), x.dtype());
+    using autograd::widened;
+    return to(norm(op, root_mean_square, widened(x), widened(weight), widened(bias), eps), x.dtype());
   }
   const Tensor from = dense(x), scale = dense(weight), shift = dense(bias);
   const std::int64_t columns = x.size(-1);
@@ -60,9 +50,8 @@ Tensor norm(const char* op, bool root_mean_square, const Tensor& x, const Tensor
                             }
                             kernels::launch<kernels::NormGrad>(
                                 g.device(), g.dtype(), root_mean_square, g.raw_data(), s->raw_data(),
-                                address(*w), m->raw_data(), r->raw_data(),
-                                const_cast<void*>(address(result[0])), const_cast<void*>(address(result[1])),
-                                const_cast<void*>(address(result[2])), rows, columns);
+                                address(*w), m->raw_data(), r->raw_data(), address(result[0]),
+                                address(result[1]), address(result[2]), rows, columns);
                             return result;
                           });
 }

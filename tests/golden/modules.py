@@ -1,7 +1,8 @@
 """Modules: their state, what they make of an input, and the gradients of sum(output * weights).
 
 Names: "<case>/state/<name in the state dict>", "<case>/in0", "<case>/out", "<case>/weights", "<case>/grad0" of the
-input and "<case>/grad/<name>" of the parameters. modules_test.cpp has the same cases.
+input, "<case>/grad/<name>" of the parameters, and "<case>/after/<name>" of the buffers when the module has run in
+training. modules_test.cpp has the same cases.
 """
 
 import torch
@@ -27,6 +28,12 @@ CASES = {
     "sigmoid": (nn.Sigmoid(), normal(9)),
     "flatten": (nn.Flatten(), normal(2, 3, 4)),
     "sequential": (nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.GELU(), nn.Linear(4, 2), nn.Tanh()), normal(3, 2, 3)),
+    "conv2d": (nn.Conv2d(4, 6, (3, 2), stride=2, padding=(1, 0), groups=2), normal(2, 4, 5, 6)),
+    "conv2d_no_bias": (nn.Conv2d(2, 3, 3, bias=False), normal(2, 2, 4, 5)),
+    "max_pool2d": (nn.MaxPool2d(3, 2, 1), normal(2, 3, 5, 4)),
+    "avg_pool2d": (nn.AvgPool2d(2), normal(2, 3, 4, 4)),
+    "batch_norm2d": (nn.BatchNorm2d(3, momentum=0.3), 2 + 3 * normal(4, 3, 2, 5)),
+    "batch_norm2d_not_affine": (nn.BatchNorm2d(3, affine=False), normal(4, 3, 2, 5)),
 }
 
 
@@ -46,4 +53,5 @@ def golden():
         if x.requires_grad:
             tensors[f"{case}/grad0"] = x.grad
         tensors |= {f"{case}/grad/{name}": value.grad for name, value in module.named_parameters()}
+        tensors |= {f"{case}/after/{name}": value for name, value in module.named_buffers()}
     return tensors

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "tests/support/golden.h"
@@ -9,9 +10,12 @@
 #include "tutti/autograd/reduce.h"
 #include "tutti/nn/activation.h"
 #include "tutti/nn/attention.h"
+#include "tutti/nn/batch_norm.h"
+#include "tutti/nn/conv.h"
 #include "tutti/nn/embedding.h"
 #include "tutti/nn/linear.h"
 #include "tutti/nn/norm.h"
+#include "tutti/nn/pool.h"
 #include "tutti/nn/sequential.h"
 
 namespace tutti {
@@ -47,6 +51,12 @@ const Case cases[] = {
     TUTTI_MODULE("flatten", Flatten),
     TUTTI_MODULE("sequential", Sequential, nn::Flatten(), nn::Linear(6, 4, Generator(1)), nn::GELU(),
                  nn::Linear(4, 2, Generator(2)), nn::Tanh()),
+    TUTTI_MODULE("conv2d", Conv2d, 4, 6, {3, 2}, Generator(1), {.stride = 2, .padding = {1, 0}, .groups = 2}),
+    TUTTI_MODULE("conv2d_no_bias", Conv2d, 2, 3, 3, Generator(1), {.bias = false}),
+    TUTTI_MODULE("max_pool2d", MaxPool2d, 3, {.stride = 2, .padding = 1}),
+    TUTTI_MODULE("avg_pool2d", AvgPool2d, 2),
+    TUTTI_MODULE("batch_norm2d", BatchNorm2d, 3, {.momentum = 0.3}),
+    TUTTI_MODULE("batch_norm2d_not_affine", BatchNorm2d, 3, {.affine = false}),
 };
 
 const test::Goldens& goldens() {
@@ -74,6 +84,12 @@ TEST_P(Modules, Equal) {
   for (const auto& parameter : module->parameters()) {
     test::expect_close(parameter.tensor.grad(), goldens().at(name + "/grad/" + parameter.name),
                        parameter.name);
+  }
+  const NamedTensors after = module->state_dict();
+  for (const std::string& key : goldens().names(name + "/after/")) {
+    const auto found = std::ranges::find(after, key, &NamedTensor::name);
+    ASSERT_NE(found, after.end()) << key;
+    test::expect_close(found->tensor, goldens().at(name + "/after/" + key), key);
   }
 }
 

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from cases import conditions, halves, indices, normal, positive, random
+from cases import conditions, constant, halves, indices, normal, positive, random
 
 random.manual_seed(2)
 
@@ -148,4 +148,37 @@ CASES = {
     "index_select": (lambda x, i: x.index_select(1, i), normal(2, 5, 3), indices(5, 7)),
     "gather_dim_0": (lambda x, i: x.gather(0, i), normal(4, 3), indices(4, 6, 3)),
     "gather_dim_1": (lambda x, i: x.gather(1, i), normal(3, 4, 2), indices(4, 3, 2, 2)),
+    # conv.h
+    "conv2d": (F.conv2d, normal(2, 3, 5, 6), normal(4, 3, 3, 2), normal(4)),
+    "conv2d_no_bias": (F.conv2d, normal(1, 2, 4, 4), normal(3, 2, 3, 3)),
+    "conv2d_pointwise": (F.conv2d, normal(2, 3, 4, 5), normal(2, 3, 1, 1), normal(2)),
+    "conv2d_all_options": (
+        lambda x, w, b: F.conv2d(x, w, b, stride=(2, 1), padding=(1, 3), dilation=(1, 2), groups=2),
+        normal(2, 4, 7, 6),
+        normal(6, 2, 3, 3),
+        normal(6),
+    ),
+    "conv2d_depthwise": (lambda x, w: F.conv2d(x, w, stride=2, padding=2, groups=3), normal(2, 3, 5, 5), normal(3, 1, 5, 5)),
+    # pool.h
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), normal(2, 3, 4, 5)),
+    "max_pool2d_ties": (lambda x: F.max_pool2d(x, 2), halves(2, 2, 6, 6)),
+    "max_pool2d_padded": (lambda x: F.max_pool2d(x, (3, 2), (2, 1), (1, 1)), normal(2, 2, 6, 5)),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, 2), normal(2, 3, 5, 4)),
+    "avg_pool2d_padded": (lambda x: F.avg_pool2d(x, 3, 2, 1), normal(2, 2, 6, 5)),
+    # batch_norm.h
+    "batch_norm": (
+        lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+        3 + normal(3, 4, 5, 2),
+        normal(4),
+        normal(4),
+    ),
+    "batch_norm_plain": (lambda x: F.batch_norm(x, None, None, training=True, eps=0.1), normal(6, 3)),
+    "batch_norm_running": (
+        F.batch_norm,
+        normal(3, 4, 5),
+        constant(normal(4)),
+        constant(positive(4)),
+        normal(4),
+        normal(4),
+    ),
 }

@@ -4,9 +4,12 @@
 
 #include "tests/golden/cases.h"
 #include "tutti/autograd/arithmetic.h"
+#include "tutti/autograd/batch_norm.h"
+#include "tutti/autograd/conv.h"
 #include "tutti/autograd/index.h"
 #include "tutti/autograd/math.h"
 #include "tutti/autograd/matmul.h"
+#include "tutti/autograd/pool.h"
 #include "tutti/autograd/reduce.h"
 #include "tutti/autograd/shape.h"
 #include "tutti/autograd/softmax.h"
@@ -152,6 +155,24 @@ const Case cases[] = {
     TUTTI_CASE("index_select", index_select(in[0], 1, in[1])),
     TUTTI_CASE("gather_dim_0", gather(in[0], 0, in[1])),
     TUTTI_CASE("gather_dim_1", gather(in[0], 1, in[1])),
+    // conv.h
+    TUTTI_CASE("conv2d", conv2d(in[0], in[1], in[2])),
+    TUTTI_CASE("conv2d_no_bias", conv2d(in[0], in[1])),
+    TUTTI_CASE("conv2d_pointwise", conv2d(in[0], in[1], in[2])),
+    TUTTI_CASE(
+        "conv2d_all_options",
+        conv2d(in[0], in[1], in[2], {.stride = {2, 1}, .padding = {1, 3}, .dilation = {1, 2}, .groups = 2})),
+    TUTTI_CASE("conv2d_depthwise", conv2d(in[0], in[1], {}, {.stride = 2, .padding = 2, .groups = 3})),
+    // pool.h
+    TUTTI_CASE("max_pool2d", max_pool2d(in[0], 2)),
+    TUTTI_CASE("max_pool2d_ties", max_pool2d(in[0], 2)),
+    TUTTI_CASE("max_pool2d_padded", max_pool2d(in[0], {3, 2}, {.stride = {2, 1}, .padding = 1})),
+    TUTTI_CASE("avg_pool2d", avg_pool2d(in[0], 2)),
+    TUTTI_CASE("avg_pool2d_padded", avg_pool2d(in[0], 3, {.stride = 2, .padding = 1})),
+    // batch_norm.h
+    TUTTI_CASE("batch_norm", batch_norm(in[0], {}, {}, in[1], in[2], {.training = true})),
+    TUTTI_CASE("batch_norm_plain", batch_norm(in[0], {}, {}, {}, {}, {.training = true, .eps = 0.1})),
+    TUTTI_CASE("batch_norm_running", batch_norm(in[0], in[1], in[2], in[3], in[4])),
 };
 
 const test::Goldens& goldens() {

@@ -1,0 +1,38 @@
+// Normalisation of each channel of contiguous [n, channels, size], f32 or f64. Sums run over the images in
+// their order, in f64.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/launch.h"
+#include "tutti/core/dtype.h"
+
+namespace tutti::kernels {
+
+struct BatchNormArgs {
+  DType dtype;
+  std::int64_t n, channels, size;
+};
+
+// Mean and population variance of each channel.
+struct BatchStatistics {
+  static constexpr const char* name = "batch_statistics";
+  static void cpu(const BatchNormArgs& args, const void* x, void* mean, void* variance);
+};
+
+// out = (x - mean) * rstd * weight + bias; `weight` and `bias` may be null.
+struct BatchNorm {
+  static constexpr const char* name = "batch_norm";
+  static void cpu(const BatchNormArgs& args, const void* x, const void* mean, const void* rstd,
+                  const void* weight, const void* bias, void* out);
+};
+
+// Gradients of x, weight and bias, each null where it is not wanted. With `of_batch` the statistics are those
+// of x, else constants.
+struct BatchNormGrad {
+  static constexpr const char* name = "batch_norm_grad";
+  static void cpu(const BatchNormArgs& args, bool of_batch, const void* g, const void* x, const void* mean,
+                  const void* rstd, const void* weight, void* dx, void* dweight, void* dbias);
+};
+
+}  // namespace tutti::kernels

@@ -1,0 +1,32 @@
+// Convolution of contiguous images, f32 or f64.
+#pragma once
+
+#include "kernels/launch.h"
+#include "kernels/window.h"
+#include "tutti/core/dtype.h"
+
+namespace tutti::kernels {
+
+// `in` and `out` are the channels of one group. Images are [n, groups * in, y.in, x.in], results
+// [n, groups * out, y.out, x.out], weights [groups * out, in, y.kernel, x.kernel].
+struct ConvArgs {
+  DType dtype;
+  std::int64_t n, groups, in, out;
+  Window window;
+};
+
+// `bias` [groups * out] may be null.
+struct Conv2d {
+  static constexpr const char* name = "conv2d";
+  static void cpu(const ConvArgs& args, const void* x, const void* weight, const void* bias, void* out);
+};
+
+// Gradients of x and weight, each null where it is not wanted. That of the weight is a sum over the images in
+// their order.
+struct Conv2dGrad {
+  static constexpr const char* name = "conv2d_grad";
+  static void cpu(const ConvArgs& args, const void* g, const void* x, const void* weight, void* dx,
+                  void* dweight);
+};
+
+}  // namespace tutti::kernels

@@ -1,0 +1,104 @@
+#include "tutti/autograd/batch_norm.h"
+
+#include <fmt/format.h>
+
+#include "autograd/optional.h"
+#include "kernels/batch_norm.h"
+#include "tensor/checks.h"
+#include "tutti/autograd/arithmetic.h"
+#include "tutti/autograd/math.h"
+#include "tutti/autograd/node.h"
+#include "tutti/autograd/shape.h"
+#include "tutti/core/error.h"
+#include "tutti/tensor/creation.h"
+
+namespace tutti {
+namespace {
+
+using autograd::address;
+using autograd::dense;
+using autograd::Gradients;
+using autograd::Needs;
+using autograd::Saved;
+using autograd::widened;
+
+// average = (1 - momentum) * average + momentum * value
+void move_towards(const Tensor& average, const Tensor& value, double momentum) {
+  if (!average.defined()) return;
+  Tensor moved = average.detach();
+  moved.mul_(1 - momentum).add_(to(value, average.dtype()), momentum);
+}
+
+kernels::BatchNormArgs checked(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                               const Tensor& weight, const Tensor& bias, bool training) {
+  check_floating_point("batch_norm", x);
+  if (x.rank() < 2) throw ShapeError(fmt::format("batch_norm: x is [n, c, ...], got {}", x.shape().str()));
+  const std::int64_t channels = x.size(1);
+  const auto check = [&](const char* which, const Tensor& one) {
+    autograd::check_parameter("batch_norm", which, x, channels, one);
+  };
+  check("running mean", running_mean);
+  check("running variance", running_var);
+  check("weight", weight);
+  check("bias", bias);
+  const std::int64_t size = x.numel() == 0 ? 0 : x.numel() / (x.size(0) * channels);
+  if (training && x.size(0) * size == 1) {
+    throw ShapeError(
+        fmt::format("batch_norm: x {} has a single value per channel, which has no variance to train with",
+                    x.shape().str()));
+  }
+  if (!training && !(running_mean.defined() && running_var.defined())) {
+    throw ConfigError("batch_norm: outside of training the running averages are needed");
+  }
+  return {x.dtype(), x.size(0), channels, size};
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                  const Tensor& weight, const Tensor& bias, const BatchNormOptions& options) {
+  auto args = checked(x, running_mean, running_var, weight, bias, options.training);
+  const Tensor images = widened(dense(x)), scale = widened(dense(weight)), shift = widened(dense(bias));
+  args.dtype = images.dtype();
+  const TensorOptions like{args.dtype, x.device()};
+  Tensor mean, variance;
+  if (options.training && x.numel() != 0) {
+    mean = empty({args.channels}, like);
+    variance = empty({args.channels}, like);
+    kernels::launch<kernels::BatchStatistics>(x.device(), args, images.raw_data(), mean.raw_data(),
+                                              variance.raw_data());
+    const auto count = static_cast<double>(args.n * args.size);
+    move_towards(running_mean, mean, options.momentum);
+    move_towards(running_var, variance * (count / (count - 1)), options.momentum);
+  } else {
+    mean = widened(dense(running_mean));
+    variance = widened(dense(running_var));
+  }
+  if (x.numel() == 0) return x * 1.0;
+  const Tensor rstd = rsqrt(variance + options.eps);
+  Tensor out = empty(x.shape(), like);
+  kernels::launch<kernels::BatchNorm>(x.device(), args, images.raw_data(), mean.raw_data(), rstd.raw_data(),
+                                      address(scale), address(shift), out.raw_data());
+  out = to(out, x.dtype());
+  return autograd::record(
+      "batch_norm", out, {x, weight, bias},
+      [args, of_batch = options.training, dtype = x.dtype(), i = Saved(images), m = Saved(mean),
+       r = Saved(rstd), w = Saved(scale)](const Tensor& gradient, Needs needs) {
+        const Tensor g = widened(contiguous(gradient));
+        const TensorOptions same{args.dtype, g.device()};
+        Gradients result(3);
+        if (needs[0]) result[0] = empty(g.shape(), same);
+        for (std::size_t k : {1, 2}) {
+          if (needs[k]) result[k] = empty({args.channels}, same);
+        }
+        kernels::launch<kernels::BatchNormGrad>(g.device(), args, of_batch, g.raw_data(), i->raw_data(),
+                                                m->raw_data(), r->raw_data(), address(*w), address(result[0]),
+                                                address(result[1]), address(result[2]));
+        for (Tensor& one : result) {
+          if (one.defined()) one = to(one, dtype);
+        }
+        return result;
+      });
+}
+
+}  // namespace tutti

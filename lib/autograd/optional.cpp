@@ -1,0 +1,27 @@
+#include "autograd/optional.h"
+
+#include <fmt/format.h>
+
+#include "tensor/checks.h"
+#include "tutti/autograd/shape.h"
+#include "tutti/core/error.h"
+
+namespace tutti::autograd {
+
+Tensor dense(const Tensor& x) { return x.defined() ? contiguous(x.detach()) : x; }
+
+Tensor widened(const Tensor& x) { return x.defined() && size_of(x.dtype()) == 2 ? to(x, DType::f32) : x; }
+
+void* address(const Tensor& x) { return x.defined() ? x.raw_data() : nullptr; }
+
+void check_parameter(const char* op, const char* which, const Tensor& x, std::int64_t size,
+                     const Tensor& parameter) {
+  if (!parameter.defined()) return;
+  check_alike(op, x, parameter);
+  if (parameter.shape() != Shape{size}) {
+    throw ShapeError(fmt::format("{}: for x {} the {} must be [{}], it is {}", op, x.shape().str(), which,
+                                 size, parameter.shape().str()));
+  }
+}
+
+}  // namespace tutti::autograd

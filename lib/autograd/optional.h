@@ -1,0 +1,18 @@
+// Operands and parameters that may be left out: undefined ones stay so.
+#pragma once
+
+#include "tutti/tensor/tensor.h"
+
+namespace tutti::autograd {
+
+Tensor dense(const Tensor& x);
+// bf16 and f16 as f32.
+Tensor widened(const Tensor& x);
+// Null for one that is left out.
+void* address(const Tensor& x);
+
+// A parameter of an operation on `x`: a vector of `size` elements, of its dtype and on its device.
+void check_parameter(const char* op, const char* which, const Tensor& x, std::int64_t size,
+                     const Tensor& parameter);
+
+}  // namespace tutti::autograd

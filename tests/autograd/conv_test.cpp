@@ -1,0 +1,123 @@
+#include "tutti/autograd/conv.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/gradcheck.h"
+#include "tutti/autograd/shape.h"
+#include "tutti/core/error.h"
+
+namespace tutti {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+// By its definition.
+std::vector<double> convolved(const Tensor& x, const Tensor& weight, const ConvOptions& o, const Shape& out) {
+  std::vector<double> values;
+  const std::int64_t in = weight.size(1), group_out = weight.size(0) / o.groups;
+  const double* images = x.data<double>();
+  const double* kernel = weight.data<double>();
+  for (std::int64_t n = 0; n < out[0]; ++n) {
+    for (std::int64_t c = 0; c < out[1]; ++c) {
+      for (std::int64_t oy = 0; oy < out[2]; ++oy) {
+        for (std::int64_t ox = 0; ox < out[3]; ++ox) {
+          double sum = 0;
+          for (std::int64_t k = 0; k < in * weight.size(2) * weight.size(3); ++k) {
+            const std::int64_t i = k / (weight.size(2) * weight.size(3)) + c / group_out * in;
+            const std::int64_t ky = k / weight.size(3) % weight.size(2), kx = k % weight.size(3);
+            const std::int64_t y = oy * o.stride.height - o.padding.height + ky * o.dilation.height;
+            const std::int64_t z = ox * o.stride.width - o.padding.width + kx * o.dilation.width;
+            if (y < 0 || y >= x.size(2) || z < 0 || z >= x.size(3)) continue;
+            sum += images[((n * x.size(1) + i) * x.size(2) + y) * x.size(3) + z] *
+                   kernel[c * in * weight.size(2) * weight.size(3) + k];
+          }
+          values.push_back(sum);
+        }
+      }
+    }
+  }
+  return values;
+}
+
+struct Case {
+  const char* name;
+  Shape x, weight;
+  ConvOptions options;
+};
+
+class Conv2d : public testing::TestWithParam<Case> {};
+
+TEST_P(Conv2d, IsItsDefinition) {
+  const auto& [name, x_shape, weight_shape, options] = GetParam();
+  const Tensor x = test::sample(x_shape), weight = test::sample(weight_shape);
+  const Tensor out = conv2d(x, weight, {}, options);
+  const auto expected = convolved(x, weight, options, out.shape());
+  EXPECT_THAT(out.to_vector<double>(), testing::Pointwise(testing::DoubleNear(1e-12), expected));
+}
+
+TEST_P(Conv2d, HasTheGradientsOfFiniteDifferences) {
+  const auto& [name, x, weight, options] = GetParam();
+  test::expect_gradients([options = options](const auto& in) { return conv2d(in[0], in[1], in[2], options); },
+                         {test::sample(x), test::sample(weight), test::sample({weight[0]})});
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Conv2d,
+    testing::Values(
+        Case{"plain", {2, 2, 4, 5}, {3, 2, 3, 2}, {}}, Case{"pointwise", {2, 3, 2, 3}, {2, 3, 1, 1}, {}},
+        Case{"pointwise_strided", {1, 2, 5, 4}, {2, 2, 1, 1}, {.stride = 2}},
+        Case{"padded", {1, 1, 3, 2}, {2, 1, 3, 3}, {.padding = 1}},
+        Case{"mostly_padding", {1, 1, 1, 2}, {1, 1, 3, 4}, {.stride = {1, 3}, .padding = {2, 4}}},
+        Case{"strided", {1, 2, 7, 6}, {2, 2, 3, 2}, {.stride = {3, 2}, .padding = {0, 1}}},
+        Case{"dilated", {1, 1, 6, 7}, {1, 1, 2, 3}, {.stride = 2, .padding = 1, .dilation = {3, 2}}},
+        Case{"grouped", {2, 4, 3, 3}, {6, 2, 2, 2}, {.groups = 2}},
+        Case{"depthwise", {1, 3, 4, 4}, {3, 1, 3, 3}, {.padding = 1, .groups = 3}}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Conv2d, TakesViewsAnd16Bits) {
+  const Tensor x = test::sample({2, 5, 4, 3}), weight = test::sample({2, 3, 2, 2});
+  const Tensor view = permute(x, {0, 3, 1, 2});
+  EXPECT_EQ(conv2d(view, weight).to_vector<double>(), conv2d(contiguous(view), weight).to_vector<double>());
+  const Tensor half = conv2d(to(view, DType::bf16), to(weight, DType::bf16));
+  EXPECT_EQ(half.dtype(), DType::bf16);
+  EXPECT_EQ(to(half, DType::f32).to_vector<float>(),
+            to(to(conv2d(to(to(view, DType::bf16), DType::f32), to(to(weight, DType::bf16), DType::f32)),
+                  DType::bf16),
+               DType::f32)
+                .to_vector<float>());
+}
+
+TEST(Conv2d, OfNoImagesIsEmptyWithZeroGradients) {
+  Tensor x = empty({0, 2, 4, 4}), weight = ones({3, 2, 3, 3}), bias = ones({3});
+  for (Tensor* one : {&x, &weight, &bias}) one->set_requires_grad();
+  const Tensor out = conv2d(x, weight, bias);
+  EXPECT_EQ(out.shape(), Shape({0, 3, 2, 2}));
+  sum(out).backward();
+  EXPECT_EQ(sum(abs(weight.grad())).item(), 0);
+  EXPECT_EQ(sum(abs(bias.grad())).item(), 0);
+}
+
+TEST(Conv2d, SaysWhatDoesNotFit) {
+  const Tensor x = ones({1, 4, 5, 5});
+  const auto refuses = [&x](const Tensor& weight, const Tensor& bias, const ConvOptions& options,
+                            const char* message) {
+    EXPECT_THAT([&] { conv2d(x, weight, bias, options); }, ThrowsMessage<Error>(HasSubstr(message)));
+  };
+  refuses(ones({2, 3, 3, 3}), {}, {},
+          "conv2d: x [1, 4, 5, 5] in 1 group(s) needs a weight [out, 4, kh, kw], got [2, 3, 3, 3]");
+  refuses(ones({2, 4, 3}), {}, {}, "conv2d: the weight is [out, in / groups, kh, kw], got [2, 4, 3]");
+  refuses(ones({2, 4, 3, 3}), ones({3}), {}, "the bias must be [2], it is [3]");
+  refuses(ones({2, 4, 6, 1}), {}, {},
+          "conv2d: a kernel 6 x 1, dilated by 1 x 1, does not fit into x [1, 4, 5, 5] padded by 0 x 0");
+  refuses(ones({2, 4, 3, 3}), {}, {.stride = 0}, "the stride must be at least 1, got 0 x 0");
+  refuses(ones({2, 4, 3, 3}), {}, {.padding = {0, -1}}, "the padding must be at least 0, got 0 x -1");
+  refuses(ones({2, 1, 3, 3}), {}, {.groups = 4},
+          "conv2d: 4 groups must divide the 4 channels of x and the 2 of the weight");
+  refuses(ones({2, 4, 3, 3}, {.dtype = DType::f64}), {}, {}, "different dtypes");
+  EXPECT_THROW(conv2d(ones({4, 5, 5}), ones({2, 4, 3, 3})), ShapeError);
+}
+
+}  // namespace
+}  // namespace tutti
