@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <functional>
-#include <string>
 
 #include "nn/init.h"
 #include "tutti/autograd/arithmetic.h"
@@ -24,15 +22,6 @@ const GptOptions& checked(const GptOptions& o) {
 void draw_normal(Tensor& parameter, double stddev, Generator& generator) {
   parameter.copy_(randn(parameter.shape(), generator, 0, stddev));
 }
-
-// Members that have no class of their own in the names: "transformer.wte".
-struct Group : Module {
-  explicit Group(std::function<void(MemberVisitor&)> members) : members_(std::move(members)) {}
-  void visit(MemberVisitor& visitor) override { members_(visitor); }
-
- private:
-  std::function<void(MemberVisitor&)> members_;
-};
 
 }  // namespace
 
@@ -71,12 +60,9 @@ struct Gpt::Block : Module {
     v.module("ln_1", ln_1);
     v.module("attn", attn);
     v.module("ln_2", ln_2);
-    Group mlp([this](MemberVisitor& inner) {
-      inner.module("c_fc", c_fc);
-      inner.module("c_proj", c_proj);
-      inner.module("dropout", dropout);
-    });
-    v.module("mlp", mlp);
+    v.module("mlp.c_fc", c_fc);
+    v.module("mlp.c_proj", c_proj);
+    v.module("mlp.dropout", dropout);
   }
 };
 
@@ -109,19 +95,14 @@ Tensor Gpt::forward(const Tensor& tokens) {
 }
 
 void Gpt::visit(MemberVisitor& visitor) {
-  Group transformer([this](MemberVisitor& inner) {
-    inner.module("wte", wte_);
-    inner.module("wpe", wpe_);
-    inner.module("drop", dropout_);
-    Group layers([this](MemberVisitor& v) {
-      for (std::size_t i = 0; i < blocks_.size(); ++i) v.module(std::to_string(i), *blocks_[i]);
-    });
-    inner.module("h", layers);
-    inner.module("ln_f", ln_f_);
-  });
-  visitor.module("transformer", transformer);
-  Group head([this](MemberVisitor& inner) { inner.parameter("weight", wte_.weight); });
-  visitor.module("lm_head", head);
+  visitor.module("transformer.wte", wte_);
+  visitor.module("transformer.wpe", wpe_);
+  visitor.module("transformer.drop", dropout_);
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    visitor.module(fmt::format("transformer.h.{}", i), *blocks_[i]);
+  }
+  visitor.module("transformer.ln_f", ln_f_);
+  visitor.parameter("lm_head.weight", wte_.weight);
 }
 
 }  // namespace tutti::nn

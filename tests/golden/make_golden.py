@@ -1,6 +1,6 @@
 """Writes the *.safetensors of this folder: what PyTorch computes, for the tests of this folder to compare with.
 
-    python3 make_golden.py            (needs torch and safetensors)
+    python3 make_golden.py            (needs torch, transformers and safetensors)
 
 All values are of PyTorch's CPU kernels in f32; the files' metadata name the version that made them.
 """
@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 import cases
 import gpt
+import hugging_face
 import losses
 import modules
 import ops
@@ -39,3 +40,4 @@ if __name__ == "__main__":
     write("modules", modules.golden())
     write("optimizers", optimizers.golden())
     write("gpt", gpt.golden())
+    write("hugging_face", hugging_face.golden())

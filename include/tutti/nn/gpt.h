@@ -63,4 +63,12 @@ class Gpt : public Module {
   LayerNorm ln_f_;
 };
 
+/// The state dict of Hugging Face's GPT-2, as Gpt::load_state_dict takes it:
+///
+///     model.load_state_dict(nn::from_hugging_face(safetensors::load("model.safetensors")));
+///
+/// Names get the prefix "transformer." where they lack it, the weights of its Conv1D [in, out] are transposed, and the
+/// masks that older files hold ("h.0.attn.bias") are left out.
+NamedTensors from_hugging_face(const NamedTensors& state);
+
 }  // namespace tutti::nn

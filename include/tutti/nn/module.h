@@ -12,7 +12,8 @@ namespace tutti::nn {
 
 class Module;
 
-/// Receives the members of a module, see Module::visit.
+/// Receives the members of a module, see Module::visit. A name may have dots, for a member that stands deeper in the
+/// names than in the code: "mlp.c_fc".
 class MemberVisitor {
  public:
   virtual ~MemberVisitor() = default;
