@@ -8,12 +8,18 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 class Progress {
  public:
-  // Tells of steps from `first` up to `steps`, each of `tokens` tokens; says nothing unless `speaks`.
-  Progress(std::int64_t first, std::int64_t steps, std::int64_t tokens, bool speaks)
-      : first_(first), steps_(steps), tokens_(tokens), speaks_(speaks), bar_(isatty(STDOUT_FILENO) == 1) {}
+  // Tells of steps from `first` up to `steps`, each of `count` `things`; says nothing unless `speaks`.
+  Progress(std::int64_t first, std::int64_t steps, std::int64_t count, std::string things, bool speaks)
+      : first_(first),
+        steps_(steps),
+        count_(count),
+        things_(std::move(things)),
+        speaks_(speaks),
+        bar_(isatty(STDOUT_FILENO) == 1) {}
 
   void show(std::int64_t done, double loss) {
     const auto now = Clock::now();
@@ -23,9 +29,9 @@ class Progress {
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double rate = static_cast<double>(done - first_) / seconds;
     const auto left = static_cast<std::int64_t>(static_cast<double>(steps_ - done) / rate);
-    const std::string text = fmt::format("step {:>{}}/{}  loss {:.4f}  {:.0f} tokens/s  {}:{:02} left", done,
+    const std::string text = fmt::format("step {:>{}}/{}  loss {:.4f}  {:.0f} {}/s  {}:{:02} left", done,
                                          std::to_string(steps_).size(), steps_, loss,
-                                         rate * static_cast<double>(tokens_), left / 60, left % 60);
+                                         rate * static_cast<double>(count_), things_, left / 60, left % 60);
     if (bar_) {
       constexpr std::int64_t width = 24;
       const std::int64_t full = done * width / steps_;
@@ -40,7 +46,8 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::int64_t first_, steps_, tokens_;
+  std::int64_t first_, steps_, count_;
+  std::string things_;
   bool speaks_, bar_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point shown_{};

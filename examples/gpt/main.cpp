@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "progress.h"
+#include "../progress.h"
 
 struct Settings {
   std::string text, checkpoints;
@@ -73,7 +73,7 @@ void train(const Settings& set, tutti::World& world) {
     if (step > 0) fmt::print("resumed from {} at step {}\n", set.checkpoints, step);
   }
 
-  Progress progress(step, set.steps, set.batch * set.context, speaks);
+  Progress progress(step, set.steps, set.batch * set.context, "tokens", speaks);
   for (; step < set.steps; ++step) {
     optimizer.set_lr(schedule(step));
     const auto [tokens, targets] = batches.next();
