@@ -3,15 +3,17 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/launch/shell.h"
+#include "tests/support/shell.h"
 
 namespace {
+
+using namespace tutti::test;
 
 using ::testing::HasSubstr;
 
 void check_backend(const std::string& backend, const std::string& before = "") {
   const TemporaryDirectory directory;
-  const auto json = directory.path() + "/result.json";
+  const auto json = directory / "result.json";
   const auto result = shell(fmt::format(
       "{} " TUTTI_BENCH " all_reduce -n 3 --backend {} --min 1K --max 64K --iters 2 --rounds 2 --json {}",
       before, backend, json));
@@ -19,7 +21,7 @@ void check_backend(const std::string& backend, const std::string& before = "") {
   EXPECT_THAT(result.out, HasSubstr(fmt::format("3 ranks, back end {}", backend)));
   EXPECT_THAT(result.out, HasSubstr("# Wrong elements: 0\n"));
   EXPECT_THAT(result.out, HasSubstr("# Average bus bandwidth: "));
-  const auto document = nlohmann::json::parse(read_text(json));
+  const auto document = nlohmann::json::parse(read_file(json));
   EXPECT_EQ(document["backend"], backend);
   EXPECT_EQ(document["ranks"], 3);
   ASSERT_EQ(document["rows"].size(), 4u);  // 1K, 4K, 16K, 64K

@@ -3,9 +3,11 @@
 
 #include <chrono>
 
-#include "tests/launch/shell.h"
+#include "tests/support/shell.h"
 
 namespace {
+
+using namespace tutti::test;
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -15,7 +17,7 @@ Result tutti_run(const std::string& arguments) { return shell(TUTTI_RUN " " + ar
 
 // Whether `pid` is a live process, a zombie not counted.
 bool alive(const std::string& pid) {
-  const auto status = read_text("/proc/" + pid + "/stat");
+  const auto status = read_file("/proc/" + pid + "/stat");
   return !status.empty() && status.find(") Z ") == std::string::npos;
 }
 
@@ -75,13 +77,13 @@ TEST(TuttiRun, TurnsAProgressBarIntoLines) {
 
 TEST(TuttiRun, WritesAFileForEachRank) {
   const TemporaryDirectory directory;
-  const auto logs = directory.path() + "/deep/logs";
+  const auto logs = directory / "deep/logs";
   const auto result =
       tutti_run(fmt::format("-n 2 --output {} sh -c 'echo out; echo err $TUTTI_RANK >&2'", logs));
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(result.out + result.err, "");
-  EXPECT_EQ(read_text(logs + "/rank-0.log"), "out\nerr 0\n");
-  EXPECT_EQ(read_text(logs + "/rank-1.log"), "out\nerr 1\n");
+  EXPECT_EQ(read_file(logs + "/rank-0.log"), "out\nerr 0\n");
+  EXPECT_EQ(read_file(logs + "/rank-1.log"), "out\nerr 1\n");
 }
 
 TEST(TuttiRun, GivesStandardInputToRank0) {
@@ -117,13 +119,13 @@ TEST(TuttiRun, KillsARankThatDoesNotHearSigterm) {
 
 TEST(TuttiRun, EndsWhatTheRanksStarted) {
   const TemporaryDirectory directory;
-  const auto pid_file = directory.path() + "/pid";
+  const auto pid_file = directory / "pid";
   const auto result = tutti_run(fmt::format(
       "-n 2 sh -c 'if [ $TUTTI_RANK = 1 ]; then sleep 50 & echo $! > {0}.tmp; mv {0}.tmp {0}; wait; "
       "else while [ ! -e {0} ]; do sleep 0.05; done; exit 4; fi'",
       pid_file));
   EXPECT_EQ(result.code, 4);
-  const auto pid = read_text(pid_file);
+  const auto pid = read_file(pid_file);
   EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1)));
 }
 
@@ -137,7 +139,7 @@ TEST(TuttiRun, PassesSignalsOn) {
                           " -n 2 --tag sh -c 'trap \"echo got {1}; exit 0\" {1}; "
                           "touch $TUTTI_RANK; while true; do sleep 0.05; done' & "
                           "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -{1} $!; wait $!",
-                          directory.path(), signal));
+                          directory.path().string(), signal));
     EXPECT_EQ(result.code, 0) << signal;
     EXPECT_THAT(result.sorted_lines(),
                 ElementsAre(fmt::format("[0] got {}", signal), fmt::format("[1] got {}", signal)));
@@ -149,7 +151,7 @@ TEST(TuttiRun, ReturnsTheSignalThatEndedTheRun) {
   const auto result =
       shell(fmt::format("cd {}; " TUTTI_RUN " -n 2 sh -c 'touch $TUTTI_RANK; exec sleep 50' & "
                         "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -TERM $!; wait $!",
-                        directory.path()));
+                        directory.path().string()));
   EXPECT_EQ(result.code, 128 + 15);
 }
 
@@ -158,9 +160,9 @@ TEST(TuttiRun, RanksDieWithIt) {
   shell(fmt::format("cd {}; " TUTTI_RUN
                     " -n 2 sh -c 'echo $$ > pid.$TUTTI_RANK; touch $TUTTI_RANK; exec sleep 50' & "
                     "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -KILL $!; wait $!; sleep 0.3",
-                    directory.path()));
-  for (const char* rank : {"0", "1"}) {
-    const auto pid = read_text(directory.path() + "/pid." + rank);
+                    directory.path().string()));
+  for (const std::string rank : {"0", "1"}) {
+    const auto pid = read_file(directory / ("pid." + rank));
     ASSERT_NE(pid, "");
     EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1))) << rank;
   }

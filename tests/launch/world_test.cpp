@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include "tests/launch/shell.h"
+#include "tests/support/shell.h"
 
 namespace {
+
+using namespace tutti::test;
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;

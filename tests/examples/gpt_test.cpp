@@ -1,0 +1,87 @@
+// The example gpt, run as a user runs it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/shell.h"
+
+namespace tutti::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// What stands behind `label` in `text`, as a number.
+double number_behind(const std::string& label, const std::string& text) {
+  const auto at = text.rfind(label);
+  return at == std::string::npos ? -1 : std::stod(text.substr(at + label.size()));
+}
+
+class GptExample : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string text;
+    for (int i = 0; i < 400; ++i) text += "abcdefghij\n";
+    write_file(directory_ / "text", text);
+  }
+  // A model that a test can train, on `ranks` ranks.
+  Result gpt(int ranks, const std::string& more) const {
+    return shell(fmt::format(TUTTI_RUN " -n {} " GPT
+                                       " --text {} --layers 1 --heads 2 --width 16 --context 16 --batch 4 {}",
+                             ranks, directory_ / "text", more),
+                 100);
+  }
+  TemporaryDirectory directory_;
+};
+
+TEST_F(GptExample, LearnsAndWritesOn) {
+  const auto result = gpt(1, "--steps 150 --lr 1e-2 --sample 22");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("11 characters in the alphabet, 1 rank(s)"),
+                                HasSubstr("step 150/150"), HasSubstr("defghij\nabcd")));
+  EXPECT_LT(number_behind("validation loss ", result.out), 0.1);
+}
+
+TEST_F(GptExample, EndsInTheSameLossOnTwoRanks) {
+  const std::string more = "--steps 20 --sample 0 --evaluations 4";
+  const double one = number_behind("validation loss ", gpt(1, more).out);
+  EXPECT_GT(one, 0);
+  EXPECT_NEAR(number_behind("validation loss ", gpt(2, more).out), one, 2e-4);
+}
+
+TEST_F(GptExample, GoesOnFromItsCheckpoint) {
+  const std::string more = "--sample 0 --save-every 10 --checkpoints " + directory_ / "run";
+  EXPECT_EQ(gpt(1, more + " --steps 20").code, 0);
+  const auto rest = gpt(1, more + " --steps 30");
+  EXPECT_EQ(rest.code, 0) << rest.err;
+  EXPECT_THAT(rest.out, HasSubstr("at step 20"));
+}
+
+TEST_F(GptExample, SaysWhatIsWrong) {
+  const auto missing = shell(GPT " --text /not/there");
+  EXPECT_NE(missing.code, 0);
+  EXPECT_THAT(missing.err, HasSubstr("/not/there"));
+  const auto odd = gpt(3, "--steps 1");
+  EXPECT_EQ(odd.code, 1);
+  EXPECT_THAT(odd.err, AllOf(HasSubstr("gpt: "), HasSubstr("4 by 3")));
+  write_file(directory_ / "text", "short");
+  const auto small = gpt(1, "--steps 1");
+  EXPECT_EQ(small.code, 1);
+  EXPECT_THAT(small.err, AllOf(HasSubstr("gpt: "), HasSubstr(directory_ / "text")));
+}
+
+TEST(Examples, ExplainThemselves) {
+  for (const std::string program : {GPT, MNIST, ALLREDUCE}) {
+    const auto help = shell(program + " --help");
+    EXPECT_EQ(help.code, 0) << program;
+    EXPECT_THAT(help.out, HasSubstr("Usage: ")) << program;
+  }
+}
+
+TEST(Examples, AllReduceAddsTheRanks) {
+  const auto result = shell(TUTTI_RUN " -n 3 " ALLREDUCE);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("6"));
+}
+
+}  // namespace
+}  // namespace tutti::test
