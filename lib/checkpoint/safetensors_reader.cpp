@@ -54,8 +54,8 @@ Header read_header(int descriptor, const std::string& path) {
   return parse_header(bytes, file_bytes, path);
 }
 
-// Tutti's shape for the entry, if it has one. Also the product of the sizes other than 0 must fit, or strides
-// would not.
+// Tutti's shape for the entry, if it has one: as for `empty`, the product of the sizes other than 0 must
+// leave room for the bytes of an element.
 Shape shape_of(const Entry& entry, const std::string& path) {
   const auto refuse = [&](std::string_view rule) {
     throw CheckpointError(fmt::format("safetensors: {}: tensor \"{}\": {}", path, entry.name, rule), path,
@@ -69,7 +69,8 @@ Shape shape_of(const Entry& entry, const std::string& path) {
   for (const auto size : entry.shape) {
     if (size > std::numeric_limits<std::int64_t>::max() ||
         __builtin_mul_overflow(product, std::max<std::int64_t>(static_cast<std::int64_t>(size), 1),
-                               &product)) {
+                               &product) ||
+        product > (INT64_MAX >> 4)) {
       refuse("its sizes overflow 63 bits");
     }
     shape.push_back(static_cast<std::int64_t>(size));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/memory.h"
@@ -10,14 +11,15 @@
 namespace tutti {
 
 Tensor empty(const Shape& shape, const TensorOptions& options) {
-  std::int64_t numel = 1;
+  std::int64_t product = 1;  // also of the sizes beside a 0, which strides are made of
   for (const auto size : shape) {
-    if (size < 0 || __builtin_mul_overflow(numel, size, &numel) || numel > (INT64_MAX >> 4)) {
+    if (size < 0 || __builtin_mul_overflow(product, std::max<std::int64_t>(size, 1), &product) ||
+        product > (INT64_MAX >> 4)) {
       throw ShapeError(fmt::format("empty: sizes must not be negative nor overflow, got {}", shape.str()));
     }
   }
-  return Tensor(Storage::allocate(static_cast<std::size_t>(numel) * size_of(options.dtype), options.device),
-                options.dtype, shape, contiguous_strides(shape));
+  const auto bytes = static_cast<std::size_t>(shape.numel()) * size_of(options.dtype);
+  return Tensor(Storage::allocate(bytes, options.device), options.dtype, shape, contiguous_strides(shape));
 }
 
 Tensor zeros(const Shape& shape, const TensorOptions& options) { return full(shape, 0, options); }

@@ -56,7 +56,8 @@ TEST(SafetensorsTensor, SavesViewsAndParameters) {
 // Legal for the format, but strides of such a tensor would overflow.
 TEST(SafetensorsTensor, RefusesHugeSizesBesideZero) {
   test::TemporaryDirectory directory;
-  for (const char* shape : {"0,4611686018427387904,4611686018427387904", "0,9223372036854775808"}) {
+  for (const char* shape :
+       {"0,4611686018427387904,4611686018427387904", "0,9223372036854775808", "0,4611686018427387904"}) {
     const auto header =
         std::string(R"({"x":{"dtype":"F32","shape":[)") + shape + R"(],"data_offsets":[0,0]}})";
     std::string length(8, '\0');

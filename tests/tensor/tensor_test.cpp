@@ -89,6 +89,7 @@ TEST(Tensor, PrintsReadably) {
 TEST(Creation, RefusesImpossibleShapes) {
   EXPECT_THROW(zeros({-1}), ShapeError);
   EXPECT_THROW(zeros({1LL << 62, 1LL << 62}), ShapeError);
+  EXPECT_THROW(zeros({0, 1LL << 62, 1LL << 62, 1}), ShapeError);  // its strides would overflow
   EXPECT_THROW(from(std::vector<float>{1, 2, 3}, {2, 2}), ShapeError);
   EXPECT_THROW(arange(0, 5, -1), ShapeError);
   EXPECT_THROW((Shape{1, 1, 1, 1, 1, 1, 1, 1, 1}), ShapeError);
