@@ -4,6 +4,7 @@ option(TUTTI_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(TUTTI_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(TUTTI_TOOLS "Build tutti-run and tutti-bench" ${PROJECT_IS_TOP_LEVEL})
 option(TUTTI_INSTALL "Let `cmake --install` install the library" ${PROJECT_IS_TOP_LEVEL})
+option(TUTTI_FUZZ "Build the fuzz targets of tests/fuzz with libFuzzer (clang; the preset fuzz)" OFF)
 option(TUTTI_WERROR "Treat warnings as errors" OFF)
 set(TUTTI_SANITIZE "" CACHE STRING "Sanitizers for every target of Tutti: 'address,undefined' or 'thread'")
 
