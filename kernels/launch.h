@@ -6,11 +6,11 @@
 //     static void cuda(const float* in, float* out, std::int64_t rows, std::int64_t columns);  // if there is one
 //   };
 //
-// and is called as `launch<Softmax>(device, in, out, rows, columns)`. A device without a body, or a build without
-// the device, is an error that says so; nobody needs stubs or #ifdefs.
+// and is called as `launch<Softmax>(device, in, out, rows, columns)`. A device without a body, or a build
+// without the device, is an error that says so; nobody needs stubs or #ifdefs.
 //
-// A CUDA body runs with `device` as the thread's current GPU, so it takes no device of its own. Only a noexcept body
-// does not: it is called from destructors, where making a GPU current must not fail.
+// A CUDA body runs with `device` as the thread's current GPU, so it takes no device of its own. Only a
+// noexcept body does not: it is called from destructors, where making a GPU current must not fail.
 #pragma once
 
 #include <utility>

@@ -14,7 +14,8 @@ struct Share {
   std::int64_t count;
 };
 
-// Throws ConfigError, its message beginning with `what`, when `batch` is not positive or does not divide by `ranks`.
+// Throws ConfigError, its message beginning with `what`, when `batch` is not positive or does not divide by
+// `ranks`.
 Share share_of(const char* what, std::int64_t batch, std::int64_t rank, std::int64_t ranks);
 
 // An i64 scalar with the bits of `value`, and back.

@@ -1,6 +1,6 @@
 /// \file
-/// Picking elements by index. Indices are i64 (or i32) and checked: out of range is a ShapeError that names the
-/// value and its position.
+/// Picking elements by index. Indices are i64 (or i32) and checked: out of range is a ShapeError that names
+/// the value and its position.
 #pragma once
 
 #include "tutti/tensor/tensor.h"
@@ -11,7 +11,8 @@ namespace tutti {
 Tensor embedding(const Tensor& indices, const Tensor& weight);
 /// Slices of `x` along `dim` by a vector of indices.
 Tensor index_select(const Tensor& x, std::int64_t dim, const Tensor& indices);
-/// out[i][j] = x[i][index[i][j]] for dim 1, and so on; `index` has the rank of `x` and, outside `dim`, its sizes.
+/// out[i][j] = x[i][index[i][j]] for dim 1, and so on; `index` has the rank of `x`, and its sizes outside
+/// `dim`.
 Tensor gather(const Tensor& x, std::int64_t dim, const Tensor& index);
 
 }  // namespace tutti

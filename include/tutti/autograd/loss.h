@@ -17,8 +17,8 @@ struct CrossEntropyOptions {
 
 /// -log softmax(logits)[target], in one pass. `logits` [..., classes] (the classes are last, also where
 /// PyTorch has them second), `targets` [...], i64 or i32. The mean over no targets at all is NaN, as in
-/// PyTorch. \throws ShapeError for sizes that do not fit, and for a target outside [0, classes), with its
-/// position.
+/// PyTorch.
+/// \throws ShapeError for sizes that do not fit, and for a target outside [0, classes), with its position.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options = {});
 
 /// (x - target)^2, both of one shape.

@@ -1,5 +1,6 @@
 /// \file
-/// Functions of one tensor, elementwise. Floating point only, except neg, abs, sign, square, relu and logical_not.
+/// Functions of one tensor, elementwise, of floating point only, except neg, abs, sign, square, relu and
+/// logical_not.
 #pragma once
 
 #include "tutti/tensor/tensor.h"
@@ -22,7 +23,7 @@ Tensor erf(const Tensor& x);
 Tensor floor(const Tensor& x);  ///< gradient 0
 Tensor sigmoid(const Tensor& x);
 Tensor relu(const Tensor& x);  ///< gradient 0 at 0
-/// GELU, D. Hendrycks and K. Gimpel 2016: x * Phi(x), exact by erf, or by the tanh approximation that GPT-2 uses.
+/// GELU, D. Hendrycks and K. Gimpel 2016: x * Phi(x), exact by erf, or approximate by tanh as in GPT-2.
 enum class Gelu : unsigned char { exact, tanh };
 Tensor gelu(const Tensor& x, Gelu approximate = Gelu::exact);
 Tensor silu(const Tensor& x);  ///< x * sigmoid(x)

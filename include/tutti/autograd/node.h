@@ -13,6 +13,7 @@
 
 namespace tutti::autograd {
 
+/// A gradient for each input or output, in their order.
 using Gradients = std::vector<Tensor>;
 
 /// A tensor that a gradient needs later. It knows when the elements were changed in place since it was saved.
@@ -46,8 +47,8 @@ class Needs {
 /// One recorded operation: gradients of its outputs (undefined where none flowed) to gradients of its inputs.
 struct Node {
   using Backward = std::function<Gradients(const Gradients& outputs, Needs needs)>;
-  /// An input: the node that made it (null for what needs no gradient) and which of its outputs it is; or a
-  /// leaf.
+  /// An input: the node that made it (null where no gradient is needed) and which of its outputs it is, or
+  /// a leaf.
   struct Edge {
     std::shared_ptr<Node> node;
     int output = 0;
@@ -76,14 +77,15 @@ struct Meta {
 /// Whether an operation on `inputs` is to be recorded: gradients are on, and one of them requires one.
 bool should_record(const std::vector<Tensor>& inputs);
 
+/// Puts a node on the tape whatever the inputs need; `record` and `record_all` ask first.
 void attach(const char* name, const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
             Node::Backward backward);
 
 /// Records that `output` came from `inputs`; `backward(gradient of output, needs)` gives the gradients of the
 /// inputs, in their order. Returns `output`. Records nothing where no gradient is wanted.
 ///
-///     return record("exp", out, {x}, [y = Saved(out)](const Tensor& g, Needs) { return Gradients{g * *y};
-///     });
+///     return record("exp", out, {x},
+///                   [y = Saved(out)](const Tensor& g, Needs) { return Gradients{g * *y}; });
 ///
 /// Gradients are computed with recording off, so they are made of the ordinary operations.
 template <typename F>

@@ -6,8 +6,8 @@
 
 namespace tutti {
 
-/// (x - mean) / sqrt(variance + eps) * weight + bias for each row of `x` [..., d]; `weight` and `bias` [d], or
-/// undefined for none. J. L. Ba, J. R. Kiros, G. E. Hinton 2016.
+/// (x - mean) / sqrt(variance + eps) * weight + bias for each row of `x` [..., d]; `weight` and `bias` [d],
+/// or undefined for none. J. L. Ba, J. R. Kiros, G. E. Hinton 2016.
 Tensor layer_norm(const Tensor& x, const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
 
 /// x / sqrt(mean(x^2) + eps) * weight. B. Zhang and R. Sennrich 2019.

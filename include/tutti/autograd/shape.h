@@ -8,7 +8,7 @@
 
 namespace tutti {
 
-/// Other sizes, same elements in row-major order; one size may be -1. A view where strides allow, else a copy.
+/// Other sizes, same elements in row-major order; one size may be -1. A view if strides allow, else a copy.
 Tensor reshape(const Tensor& x, const Shape& shape);
 Tensor transpose(const Tensor& x, std::int64_t dim0, std::int64_t dim1);
 /// Dimension i of the result is dimension dims[i] of `x`.
@@ -16,7 +16,8 @@ Tensor permute(const Tensor& x, const Shape& dims);
 /// Repeats dimensions of size 1 (and new leading ones) without a copy; -1 keeps a size.
 Tensor expand(const Tensor& x, const Shape& shape);
 /// Elements start, start + step, ... below `end` along `dim`; negative bounds count from the end, both are
-/// clipped as in NumPy. \throws ShapeError for step < 1.
+/// clipped as in NumPy.
+/// \throws ShapeError for step < 1.
 Tensor slice(const Tensor& x, std::int64_t dim, std::int64_t start, std::int64_t end, std::int64_t step = 1);
 /// One index along `dim`, which disappears.
 Tensor select(const Tensor& x, std::int64_t dim, std::int64_t index);

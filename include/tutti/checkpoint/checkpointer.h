@@ -19,8 +19,8 @@ struct CheckpointerOptions {
 /// Checkpoints of one run in one directory, which all ranks see:
 ///
 ///     run/step-0000000100/model.safetensors   the model, by PyTorch's names
-///     run/step-0000000100/train.safetensors   optimizer.*, data.*, ...; step, world size and version as
-///     metadata
+///     run/step-0000000100/train.safetensors   optimizer.*, data.*, ...; metadata: step, world size,
+///                                             version
 ///
 /// The number is that of the steps done. A checkpoint is written under a hidden name, synced to disk, and
 /// then renamed: it is there as a whole, or not at all. Saving is synchronous. The state must be the same on
@@ -30,23 +30,23 @@ struct CheckpointerOptions {
 /// Every member but the accessors is a collective: all ranks call it, and what fails on one throws on all.
 class Checkpointer {
  public:
-  /// Makes the directory. \throws CheckpointError when it cannot be made or written, ConfigError for options
-  /// below 1.
+  /// Makes the directory.
+  /// \throws CheckpointError when it cannot be made or written, ConfigError for options below 1.
   Checkpointer(std::string directory, Communicator& world, const CheckpointerOptions& options = {});
 
   const std::string& directory() const { return directory_; }
 
   /// Puts the newest checkpoint back into `state` and returns the step to go on with; 0 when there is none.
-  /// One that is damaged is passed over for the next older one, with a warning to the log. \throws
-  /// CheckpointError when all are damaged, and when the newest is another model's: it names the missing,
-  ///         unexpected and mis-shaped tensors, and `state` is as it was.
+  /// One that is damaged is passed over for the next older one, with a warning to the log.
+  /// \throws CheckpointError when all are damaged, and when the newest is another model's: it names the
+  ///         missing, unexpected and mis-shaped tensors, and `state` is as it was.
   std::int64_t restore(const TrainState& state);
 
   /// Saves `state` after step `step` (counted from 0) if `every_steps` divides the number of steps done. When
-  /// it returns true, the checkpoint outlives a power cut; older ones beyond `keep` are gone. \throws
-  /// CheckpointError when the disk is full or the directory cannot be written, and when it holds a checkpoint
-  /// of
-  ///         a later step: another run's, or one that was not restored. Older checkpoints are untouched then.
+  /// it returns true, the checkpoint outlives a power cut; older ones beyond `keep` are gone.
+  /// \throws CheckpointError when the disk is full or the directory cannot be written, and when it holds a
+  ///         checkpoint of a later step: another run's, or one that was not restored. Older checkpoints are
+  ///         untouched then.
   bool save(std::int64_t step, const TrainState& state);
   /// The same at any step; a checkpoint of this step is replaced.
   void save_now(std::int64_t step, const TrainState& state);

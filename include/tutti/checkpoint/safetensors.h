@@ -44,8 +44,8 @@ struct Header {
 };
 
 /// Parses and checks the header at the start of `bytes`, of a file of `file_bytes` bytes; `file` is the name
-/// for errors. `bytes` may end with the header. \throws CheckpointError with the byte at which a rule of the
-/// format is broken.
+/// for errors. `bytes` may end with the header.
+/// \throws CheckpointError with the byte at which a rule of the format is broken.
 Header parse_header(std::span<const std::byte> bytes, std::uint64_t file_bytes, std::string_view file);
 
 /// An open file, its header checked.
@@ -86,7 +86,8 @@ struct Item {
 
 /// Writes `items` to `path`. Whatever stops it, `path` holds either the old file or the whole new one: the
 /// bytes go to a temporary file beside it, are synced, and renamed. When it returns, the file outlives a
-/// power cut. \throws CheckpointError with the file and the system's reason; nothing is left behind.
+/// power cut.
+/// \throws CheckpointError with the file and the system's reason; nothing is left behind.
 void write(const std::string& path, std::span<const Item> items, const Metadata& metadata = {});
 
 /// All tensors of a file, on the host, in the order of the file. \throws as Reader.

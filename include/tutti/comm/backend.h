@@ -14,17 +14,17 @@
 
 namespace tutti::comm {
 
-/// One rank's end of a group. Counts are checked, buffers are on the CPU and pointers valid when a call arrives.
-/// `in` and `out` do not overlap, with two exceptions: all_reduce may get the same memory twice, and all_gather
-/// may get as `in` the block of `out` that belongs to this rank. `Call` carries the identity of a collective for errors and for the detection of
-/// mismatched calls. Used by one thread at a time.
+/// One rank's end of a group. Counts are checked, buffers are on the CPU and pointers valid when a call
+/// arrives. `in` and `out` do not overlap, with two exceptions: all_reduce may get the same memory twice, and
+/// all_gather may get as `in` the block of `out` that belongs to this rank. `Call` carries the identity of a
+/// collective for errors and for the detection of mismatched calls. Used by one thread at a time.
 class Backend {
  public:
   /// Which collective this is, and how long it may take.
   struct Call {
     const char* name;           ///< "all_reduce"
-    /// Collectives: counted from 1 on each communicator, equal on every rank. Messages: counted from 1 on each
-    /// ordered pair of ranks.
+    /// Collectives: counted from 1 on each communicator, equal on every rank. Messages: counted from 1 on
+    /// each ordered pair of ranks.
     std::uint64_t sequence;
     std::chrono::milliseconds timeout;
     Stream stream;
@@ -38,7 +38,7 @@ class Backend {
   /// Ranks of the same `color` form a new group, ordered by `key`, then by rank.
   virtual std::unique_ptr<Backend> split(int color, int key, const Call& call) = 0;
 
-  /// Memory that peers can map, so that collectives on it copy nothing; plain memory where the engine has none.
+  /// Memory that peers can map, so that collectives on it copy nothing; plain memory where there is none.
   virtual std::shared_ptr<void> allocate(std::size_t bytes);
 
   virtual Work all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) = 0;
@@ -55,8 +55,8 @@ class Backend {
   virtual Work recv(BufferView out, int from, const Call& call) = 0;
   virtual Work barrier(const Call& call) = 0;
 
-  /// Makes every wait of this group, here and on its peers where the engine can, fail with `reason`. Any thread
-  /// may call it.
+  /// Makes every wait of this group, here and on its peers where the engine can, fail with `reason`. Any
+  /// thread may call it.
   virtual void abort(std::string_view reason) = 0;
 };
 

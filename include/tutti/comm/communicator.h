@@ -14,20 +14,21 @@
 namespace tutti {
 
 /// A group of ranks that communicate. Every rank calls the same collectives in the same order, with the same
-/// counts, types and reductions; a difference is detected and named in the error on every rank. A communicator is
-/// used by one thread at a time; several may live in one process. After an error that is no argument error
-/// (ShapeError, DTypeError) the communicator is of no further use.
+/// counts, types and reductions; a difference is detected and named in the error on every rank. A
+/// communicator is used by one thread at a time; several may live in one process. After an error that is no
+/// argument error (ShapeError, DTypeError) the communicator is of no further use.
 ///
-/// `all_reduce_async` returns a `comm::Work`. On the CPU back ends it runs the collective before it returns, with a
-/// Work that is done, and throws what the blocking form throws. Buffers are any
-/// contiguous range (`std::vector`, `std::span`), a `BufferView`, or a contiguous Tensor. Where a collective takes
-/// `in` and `out`, these do not overlap, except where the call without `in` says that it works in place.
-/// Floating-point sums are in rank order of one fixed binary tree on the back ends self, threads, shm and mpi:
-/// ((0 + 1) + (2 + 3)) + 4 on five ranks, whatever the count and the position; bf16 and f16 are summed in f32.
+/// `all_reduce_async` returns a `comm::Work`. On the CPU back ends it runs the collective before it returns,
+/// with a Work that is done, and throws what the blocking form throws. Buffers are any contiguous range
+/// (`std::vector`, `std::span`), a `BufferView`, or a contiguous Tensor. Where a collective takes `in` and
+/// `out`, these do not overlap, except where the call without `in` says that it works in place.
+/// Floating-point sums are in rank order of one fixed binary tree on the back ends self, threads, shm and
+/// mpi: ((0 + 1) + (2 + 3)) + 4 on five ranks, whatever the count and the position; bf16 and f16 are summed
+/// in f32.
 ///
-/// Every collective throws ShapeError (sizes, root, overlap, null pointers), DTypeError and DeviceError for its
-/// arguments, before anything is sent; CommError when a peer died, left, aborted or called something else; and
-/// TimeoutError when ranks have not arrived by the deadline. Both name the rank.
+/// Every collective throws ShapeError (sizes, root, overlap, null pointers), DTypeError and DeviceError for
+/// its arguments, before anything is sent; CommError when a peer died, left, aborted or called something
+/// else; and TimeoutError when ranks have not arrived by the deadline. Both name the rank.
 class Communicator {
  public:
   explicit Communicator(std::unique_ptr<comm::Backend> backend);
@@ -68,8 +69,8 @@ class Communicator {
   void gather(ConstBufferView in, BufferView out, int root = 0, const comm::Options& options = {});
   /// Block r of `root`'s `in` to rank r; elsewhere `in` is not used and may be empty.
   void scatter(ConstBufferView in, BufferView out, int root = 0, const comm::Options& options = {});
-  /// To another rank, which calls `recv` with the same count and type. Messages between two ranks keep their order.
-  /// `send` may wait until the receiver takes the message.
+  /// To another rank, which calls `recv` with the same count and type. Messages between two ranks keep their
+  /// order. `send` may wait until the receiver takes the message.
   void send(ConstBufferView in, int to, const comm::Options& options = {});
   void recv(BufferView out, int from, const comm::Options& options = {});
   /// Returns when every rank has called it.

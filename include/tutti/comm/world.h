@@ -15,8 +15,9 @@ namespace tutti {
 class World : public Communicator {
  public:
   /// Joins the ranks of this run.
-  /// \throws ConfigError when the launcher needs a back end that is not built, or its environment is incomplete.
-  /// \throws TimeoutError naming the ranks that have not arrived by the deadline (`TUTTI_TIMEOUT`, in seconds).
+  /// \throws ConfigError when the launcher needs a back end that is not built, or its variables are
+  ///         incomplete.
+  /// \throws TimeoutError naming the ranks that are not there by the deadline (`TUTTI_TIMEOUT`, in seconds).
   World(int& argc, char**& argv);
   /// The same, for a program whose `main` is out of reach.
   World();

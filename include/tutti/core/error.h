@@ -54,7 +54,7 @@ class AutogradError : public Error {
 /// A collective that failed: which one, its sequence number in the communicator, and the rank at fault.
 class CommError : public Error {
  public:
-  /// \param rank the rank held responsible, -1 where none can be named.
+  /// `rank` is the one held responsible, -1 where none can be named.
   CommError(const std::string& message, std::string_view collective, std::uint64_t sequence, int rank)
       : Error(message), collective_(collective), sequence_(sequence), rank_(rank) {}
 
@@ -77,7 +77,7 @@ class TimeoutError : public CommError {
 /// A checkpoint or safetensors file that cannot be written, or that must not be trusted.
 class CheckpointError : public Error {
  public:
-  /// \param offset byte in `file` where the rule is broken, -1 where that has no meaning.
+  /// `offset` is the byte in `file` where the rule is broken, -1 where that has no meaning.
   CheckpointError(const std::string& message, std::string_view file, std::int64_t offset = -1)
       : Error(message), file_(file), offset_(offset) {}
 

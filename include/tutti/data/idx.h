@@ -22,8 +22,7 @@ struct IdxFile {
 
 /// Reads an IDX file, compressed by gzip or not: its content tells.
 /// \throws DataError naming the file when it cannot be read, is no IDX file, has elements that Tutti lacks
-/// (int8,
-///         int16), is truncated, or goes on behind its last element.
+///         (int8, int16), is truncated, or goes on behind its last element.
 IdxFile read_idx(const std::string& path);
 
 /// The same from memory; `name` stands for the file in errors. Takes memory in proportion to the elements

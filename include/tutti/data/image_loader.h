@@ -22,16 +22,15 @@ struct ImageSet {
 
 /// MNIST and its kin: a pair of IDX files, gzip or not.
 /// \throws DataError naming the file that cannot be read or holds something else (labels for images, say),
-/// and when
-///         the two do not belong together or a label is not below `classes`.
+///         and when the two do not belong together or a label is not below `classes`.
 ImageSet read_mnist(const std::string& images, const std::string& labels, std::int64_t classes = 10);
 
 struct ImageOptions {
   std::int64_t batch = 128;  ///< images in a step, over all ranks; divides by their number
   std::uint64_t seed = 1;
   bool shuffle = true;  ///< another order each epoch
-  bool drop_last =
-      false;  ///< leave out the images of an epoch that do not fill a batch; else it ends with fewer
+  /// Leaves out the images of an epoch that do not fill a batch; else it ends with fewer.
+  bool drop_last = false;
   double mean = 0.1307;  ///< of the pixels, on the scale 0 to 1: MNIST's own
   double stddev = 0.3081;
 };
@@ -47,8 +46,7 @@ struct ImageBatch {
 class ImageLoader {
  public:
   /// \throws ConfigError when a batch, or the shorter one at the end of an epoch, does not divide by the
-  /// number of
-  ///         ranks, when an epoch has no batch, or an option is out of range.
+  ///         number of ranks, when an epoch has no batch, or an option is out of range.
   ImageLoader(ImageSet set, const ImageOptions& options, const Communicator& world);
   explicit ImageLoader(ImageSet set, const ImageOptions& options = {});
 

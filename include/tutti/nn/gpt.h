@@ -12,6 +12,7 @@
 
 namespace tutti::nn {
 
+/// By default those of GPT-2's smallest.
 struct GptOptions {
   std::int64_t vocabulary = 50257;
   std::int64_t layers = 12;

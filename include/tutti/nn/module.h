@@ -53,8 +53,8 @@ class Module {
   Module& operator=(Module&&) = default;
   virtual ~Module() = default;
 
-  /// The result for `x`. \throws Error unless overridden: a module of several inputs has functions of its
-  /// own.
+  /// The result for `x`.
+  /// \throws Error unless overridden: a module of several inputs has functions of its own.
   virtual Tensor forward(const Tensor& x);
   Tensor operator()(const Tensor& x) { return forward(x); }
 

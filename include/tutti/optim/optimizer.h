@@ -60,8 +60,7 @@ class Optimizer {
 
   /// To be called once for each group by the constructors.
   /// \throws ConfigError for a parameter that is named twice, is not contiguous or does not require a
-  /// gradient,
-  ///         DTypeError for one that is neither f32 nor f64.
+  ///         gradient, DTypeError for one that is neither f32 nor f64.
   void add_group(const NamedTensors& parameters, double lr);
 
   /// Updates one parameter; `grad` is contiguous, `step` counts from 1.

@@ -35,8 +35,8 @@ struct DataParallelOptions {
 /// this object.
 class DataParallel {
  public:
-  /// \throws ConfigError on every rank when the models of the ranks differ in a name, shape or dtype: it is
-  /// named.
+  /// \throws ConfigError on every rank when the models of the ranks differ in a name, shape or dtype; it is
+  ///         named.
   DataParallel(nn::Module& model, Communicator& comm, const DataParallelOptions& options = {});
   ~DataParallel();
   DataParallel(const DataParallel&) = delete;

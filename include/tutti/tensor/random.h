@@ -1,6 +1,6 @@
 /// \file
-/// Random numbers that are a pure function of (seed, stream, position): Philox4x32-10, the same on every device.
-/// J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11.
+/// Random numbers that are a pure function of (seed, stream, position): Philox4x32-10, the same on every
+/// device. J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11.
 #pragma once
 
 #include <cstdint>

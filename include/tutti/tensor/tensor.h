@@ -28,15 +28,15 @@ struct TensorOptions {
   Device device{};
 };
 
-/// A handle on `shape()` elements of `dtype()` in a storage that views share. Copying a Tensor copies the handle;
-/// `clone()` copies elements. Row-major, strided; at most Shape::max_rank dimensions. A default-made Tensor is
-/// *undefined*: it has no elements and no shape, and stands for "none".
+/// A handle on `shape()` elements of `dtype()` in a storage that views share. Copying a Tensor copies the
+/// handle; `clone()` copies elements. Row-major, strided; at most Shape::max_rank dimensions. A default-made
+/// Tensor is *undefined*: it has no elements and no shape, and stands for "none".
 ///
 /// As in PyTorch, a const Tensor is a const handle: its elements may still change.
 class Tensor {
  public:
   Tensor() = default;
-  /// A tensor over `storage`: element (i, j, ...) lies offset + i * strides[0] + j * strides[1] + ... elements in.
+  /// A tensor over `storage`: element (i, j, ...) is number offset + i * strides[0] + j * strides[1] + ...
   Tensor(std::shared_ptr<Storage> storage, DType dtype, const Shape& shape, const Shape& strides,
          std::int64_t offset = 0);
 
@@ -119,10 +119,10 @@ class Tensor {
   void set_grad(const Tensor& grad);
   /// Calls `hook` each time that `backward` has added the last contribution to this leaf's `grad()`.
   void register_grad_hook(std::function<void(Tensor& leaf)> hook);
-  /// Computes the gradients of this scalar with respect to every leaf that it depends on, and adds them to their
-  /// `grad()`. The graph is freed on the way unless `retain_graph`.
-  /// \throws AutogradError for a tensor that is no scalar or has no graph, for a second backward through a freed
-  ///         graph, and when a saved tensor was changed in place since.
+  /// Computes the gradients of this scalar with respect to every leaf that it depends on, and adds them to
+  /// their `grad()`. The graph is freed on the way unless `retain_graph`.
+  /// \throws AutogradError for a tensor that is no scalar or has no graph, for a second backward through a
+  ///         freed graph, and when a saved tensor was changed in place since.
   void backward(bool retain_graph = false) const;
   /// The same for a tensor of any shape, with the gradient of the final result with respect to it.
   void backward(const Tensor& grad, bool retain_graph = false) const;
