@@ -15,9 +15,10 @@ constexpr std::size_t alignment = 64;
 }  // namespace
 
 void throw_no_kernel(const char* kernel, Device device) {
-  throw DeviceError(with_cuda ? fmt::format("{}: there is no kernel for {} yet; move the operands with to(Device::cpu())",
-                                            kernel, device.str())
-                              : fmt::format("{}: cannot run on {}: Tutti was built without CUDA", kernel, device.str()));
+  throw DeviceError(
+      with_cuda ? fmt::format("{}: there is no kernel for {} yet; move the operands with to(Device::cpu())",
+                              kernel, device.str())
+                : fmt::format("{}: cannot run on {}: Tutti was built without CUDA", kernel, device.str()));
 }
 
 void* Allocate::cpu(std::size_t bytes) {

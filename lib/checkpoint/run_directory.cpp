@@ -67,7 +67,8 @@ void prepare(const std::string& root) {
   if (error)
     throw CheckpointError(fmt::format("checkpoint: cannot make directory {}: {}", root, error.message()),
                           root);
-  if (::faccessat(AT_FDCWD, root.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) throw_system_error("write in directory", root);
+  if (::faccessat(AT_FDCWD, root.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0)
+    throw_system_error("write in directory", root);
 }
 
 std::vector<std::int64_t> list(const std::string& root) {

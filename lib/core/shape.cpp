@@ -43,11 +43,14 @@ std::int64_t Shape::numel() const {
 
 std::string Shape::str() const { return fmt::format("[{}]", fmt::join(begin(), end(), ", ")); }
 
-bool Shape::operator==(const Shape& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
+bool Shape::operator==(const Shape& other) const {
+  return std::equal(begin(), end(), other.begin(), other.end());
+}
 
 Shape contiguous_strides(const Shape& shape) {
   Shape strides = Shape::filled(shape.rank(), 1);
-  for (int i = shape.rank() - 2; i >= 0; --i) strides[i] = strides[i + 1] * std::max<std::int64_t>(shape[i + 1], 1);
+  for (int i = shape.rank() - 2; i >= 0; --i)
+    strides[i] = strides[i + 1] * std::max<std::int64_t>(shape[i + 1], 1);
   return strides;
 }
 
@@ -58,7 +61,8 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
   for (int i = 0; i < shorter.rank(); ++i) {
     auto& size = result[shift + i];
     if (size == shorter[i] || shorter[i] == 1) continue;
-    if (size != 1) throw ShapeError(fmt::format("{}: shapes do not broadcast: {} and {}", op, a.str(), b.str()));
+    if (size != 1)
+      throw ShapeError(fmt::format("{}: shapes do not broadcast: {} and {}", op, a.str(), b.str()));
     size = shorter[i];
   }
   return result;

@@ -22,7 +22,7 @@ class Backend {
  public:
   /// Which collective this is, and how long it may take.
   struct Call {
-    const char* name;           ///< "all_reduce"
+    const char* name;  ///< "all_reduce"
     /// Collectives: counted from 1 on each communicator, equal on every rank. Messages: counted from 1 on
     /// each ordered pair of ranks.
     std::uint64_t sequence;

@@ -49,8 +49,10 @@ class Communicator {
 
   /// Reduces `buffer` over all ranks, in place; any count.
   void all_reduce(BufferView buffer, ReduceOp op = ReduceOp::sum, const comm::Options& options = {});
-  void all_reduce(ConstBufferView in, BufferView out, ReduceOp op = ReduceOp::sum, const comm::Options& options = {});
-  comm::Work all_reduce_async(BufferView buffer, ReduceOp op = ReduceOp::sum, const comm::Options& options = {});
+  void all_reduce(ConstBufferView in, BufferView out, ReduceOp op = ReduceOp::sum,
+                  const comm::Options& options = {});
+  comm::Work all_reduce_async(BufferView buffer, ReduceOp op = ReduceOp::sum,
+                              const comm::Options& options = {});
   comm::Work all_reduce_async(ConstBufferView in, BufferView out, ReduceOp op = ReduceOp::sum,
                               const comm::Options& options = {});
 

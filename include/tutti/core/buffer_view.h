@@ -22,9 +22,12 @@ struct BufferView {
   BufferView(void* pointer, std::size_t elements, DType type, Device where = {})
       : data(pointer), count(elements), dtype(type), device(where) {}
 
+  // clang-format 14 does not see where these requires clauses end.
+  // clang-format off
   /// Any contiguous range of elements: `comm.all_reduce(my_vector)`.
   template <typename Range>
-    requires requires(Range& r) { std::span(r); } && (!std::is_const_v<std::remove_pointer_t<decltype(std::span(std::declval<Range&>()).data())>>)
+    requires requires(Range& r) { std::span(r); } &&
+             (!std::is_const_v<std::remove_pointer_t<decltype(std::span(std::declval<Range&>()).data())>>)
   BufferView(Range& range) {
     const std::span view(range);
     data = view.data();
@@ -36,6 +39,7 @@ struct BufferView {
   template <typename T, std::size_t extent>
     requires(!std::is_const_v<T>)
   BufferView(std::span<T, extent> view) : BufferView(view.data(), view.size(), dtype_of<T>) {}
+  // clang-format on
 
   std::size_t bytes() const { return count * size_of(dtype); }
 };
@@ -54,7 +58,7 @@ struct ConstBufferView {
       : data(view.data), count(view.count), dtype(view.dtype), device(view.device) {}
 
   template <typename Range>
-    requires requires(const Range& r) { std::span(r); }
+  requires requires(const Range& r) { std::span(r); }
   ConstBufferView(const Range& range) {
     const std::span view(range);
     data = view.data();

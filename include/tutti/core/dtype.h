@@ -25,13 +25,17 @@ inline constexpr DType all_dtypes[] = {DType::f32, DType::f64, DType::bf16, DTyp
 constexpr std::size_t size_of(DType dtype) {
   switch (dtype) {
     case DType::f64:
-    case DType::i64: return 8;
+    case DType::i64:
+      return 8;
     case DType::f32:
-    case DType::i32: return 4;
+    case DType::i32:
+      return 4;
     case DType::bf16:
-    case DType::f16: return 2;
+    case DType::f16:
+      return 2;
     case DType::u8:
-    case DType::bool_: return 1;
+    case DType::bool_:
+      return 1;
   }
   return 0;
 }
@@ -95,6 +99,7 @@ struct float16 {
 /// Maps a C++ type to its DType: `dtype_of<float> == DType::f32`.
 template <typename T>
 inline constexpr DType dtype_of = [] { static_assert(sizeof(T) == 0, "not an element type"); }();
+// clang-format off
 template <> inline constexpr DType dtype_of<float> = DType::f32;
 template <> inline constexpr DType dtype_of<double> = DType::f64;
 template <> inline constexpr DType dtype_of<bfloat16> = DType::bf16;
@@ -103,19 +108,28 @@ template <> inline constexpr DType dtype_of<std::int32_t> = DType::i32;
 template <> inline constexpr DType dtype_of<std::int64_t> = DType::i64;
 template <> inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
 template <> inline constexpr DType dtype_of<bool> = DType::bool_;
+// clang-format on
 
 /// Calls `f.template operator()<T>()` with the C++ type of `dtype`.
 template <typename F>
 decltype(auto) visit_dtype(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f64: return f.template operator()<double>();
-    case DType::bf16: return f.template operator()<bfloat16>();
-    case DType::f16: return f.template operator()<float16>();
-    case DType::i32: return f.template operator()<std::int32_t>();
-    case DType::i64: return f.template operator()<std::int64_t>();
-    case DType::u8: return f.template operator()<std::uint8_t>();
-    case DType::bool_: return f.template operator()<bool>();
-    case DType::f32: break;
+    case DType::f64:
+      return f.template operator()<double>();
+    case DType::bf16:
+      return f.template operator()<bfloat16>();
+    case DType::f16:
+      return f.template operator()<float16>();
+    case DType::i32:
+      return f.template operator()<std::int32_t>();
+    case DType::i64:
+      return f.template operator()<std::int64_t>();
+    case DType::u8:
+      return f.template operator()<std::uint8_t>();
+    case DType::bool_:
+      return f.template operator()<bool>();
+    case DType::f32:
+      break;
   }
   return f.template operator()<float>();
 }

@@ -22,7 +22,8 @@ Tensor ones_like(const Tensor& like);
 
 /// start, start + step, ... below `end` (above, for a negative step); ceil((end - start) / step) elements.
 /// \throws ShapeError when `step` is 0 or leads away from `end`.
-Tensor arange(double start, double end, double step = 1, const TensorOptions& options = {.dtype = DType::i64});
+Tensor arange(double start, double end, double step = 1,
+              const TensorOptions& options = {.dtype = DType::i64});
 /// 0, 1, ..., end - 1
 Tensor arange(std::int64_t end, const TensorOptions& options = {.dtype = DType::i64});
 /// The identity, [n, n].

@@ -16,7 +16,8 @@ class Storage {
   /// `bytes` uninitialised bytes on `device`. \throws DeviceError where there is no more memory.
   static std::shared_ptr<Storage> allocate(std::size_t bytes, Device device = {});
   /// Memory that someone else made (a communicator, a mapping), kept alive by `owner`.
-  static std::shared_ptr<Storage> external(void* data, std::size_t bytes, Device device, std::shared_ptr<void> owner);
+  static std::shared_ptr<Storage> external(void* data, std::size_t bytes, Device device,
+                                           std::shared_ptr<void> owner);
 
   Storage(void* data, std::size_t bytes, Device device, std::shared_ptr<void> owner, bool owned);
   Storage(const Storage&) = delete;
