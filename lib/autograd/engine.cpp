@@ -113,14 +113,24 @@ class Run {
     // A node whose outputs got no gradient passes none on, but its leaves have to know.
     Gradients inputs(node.inputs.size());
     if (std::ranges::any_of(outputs, &Tensor::defined)) inputs = node.backward(outputs, Needs(needs));
-    for (std::size_t i = 0; i < node.inputs.size(); ++i) pass_on(node.inputs[i], inputs[i]);
+    // A gradient that goes to several inputs, or came in as it is, has other holders: no leaf may keep that
+    // one.
+    const auto is_shared = [&](const Tensor& gradient) {
+      const auto same = [&](const Tensor& other) {
+        return gradient.defined() && other.defined() && gradient.is_same(other);
+      };
+      return std::ranges::any_of(outputs, same) || std::ranges::count_if(inputs, same) > 1;
+    };
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      pass_on(node.inputs[i], inputs[i], is_shared(inputs[i]));
+    }
     if (!retain_) free(node);
   }
 
-  void pass_on(const Node::Edge& edge, const Tensor& gradient) {
+  void pass_on(const Node::Edge& edge, const Tensor& gradient, bool shared) {
     if (edge.leaf.defined()) {
       auto& state = leaves_[edge.leaf.autograd_meta().get()];
-      accumulate(state.leaf, gradient);
+      accumulate(state.leaf, gradient, shared);
       if (--state.expected == 0) {
         for (const auto& hook : state.leaf.autograd_meta()->hooks) hook(state.leaf);
       }
@@ -133,14 +143,15 @@ class Run {
     }
   }
 
-  static void accumulate(Tensor& leaf, const Tensor& gradient) {
+  static void accumulate(Tensor& leaf, const Tensor& gradient, bool shared) {
     if (!gradient.defined()) return;
     Tensor& grad = leaf.autograd_meta()->grad;
     if (grad.defined()) {
       grad.add_(gradient);
     } else {
-      // Others may hold this gradient (a view, or the same tensor for two leaves): the leaf gets its own.
-      grad = gradient.is_contiguous() && gradient.storage().use_count() == 1 ? gradient : gradient.clone();
+      // Others may hold this gradient, or a view of it: the leaf gets its own.
+      const bool own = !shared && gradient.is_contiguous() && gradient.storage().use_count() == 1;
+      grad = own ? gradient : gradient.clone();
     }
   }
 

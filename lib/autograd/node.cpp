@@ -1,6 +1,7 @@
 #include "tutti/autograd/node.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/core/error.h"
@@ -8,7 +9,8 @@
 namespace tutti::autograd {
 namespace {
 
-thread_local std::uint64_t next_sequence = 0;
+// One for all threads: what a thread records on the results of another one comes after them.
+std::atomic<std::uint64_t> next_sequence = 0;
 
 }  // namespace
 
@@ -46,7 +48,7 @@ void attach(const char* name, const std::vector<Tensor>& outputs, const std::vec
             Node::Backward backward) {
   auto node = std::make_shared<Node>();
   node->name = name;
-  node->sequence = next_sequence++;
+  node->sequence = next_sequence.fetch_add(1, std::memory_order_relaxed);
   node->outputs = static_cast<int>(outputs.size());
   node->backward = std::move(backward);
   for (const Tensor& input : inputs) {

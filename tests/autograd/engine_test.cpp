@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tutti/core/error.h"
 #include "tutti/tutti.h"
 
@@ -42,12 +44,32 @@ TEST(Backward, TwoLeavesNeverShareAGradient) {
   EXPECT_EQ(b.grad().item(), 1);
 }
 
+TEST(Backward, LeavesKeepTheirGradientsApartInLaterPasses) {
+  const Tensor a = leaf({1, 2}), b = leaf({3, 4}), given = ones({2});
+  for (int pass = 0; pass < 2; ++pass) ((a + b) * 2).backward(given);
+  EXPECT_THAT(a.grad().to_vector<float>(), ElementsAre(4, 4));
+  EXPECT_THAT(b.grad().to_vector<float>(), ElementsAre(4, 4));
+  const Tensor c = leaf({5, 6});
+  c.clone().backward(given);
+  c.grad().zero_();
+  EXPECT_THAT(given.to_vector<float>(), ElementsAre(1, 1));
+}
+
 TEST(Backward, DiamondsAreWalkedOnce) {
   Tensor x = leaf({1});
   Tensor y = x;
   for (int i = 0; i < 60; ++i) y = y + y;  // 2^60 paths
   sum(y).backward();
   EXPECT_EQ(x.grad().item<double>(), 0x1p60);
+}
+
+TEST(Backward, KeepsItsOrderWhereThreadsRecordedTheParts) {
+  Tensor x = full({}, 3).set_requires_grad();
+  const Tensor a = square(x * 1);
+  Tensor b;
+  std::thread([&] { b = a * 10; }).join();  // the first that this thread records, on the result of another
+  (b + a * a).backward();
+  EXPECT_FLOAT_EQ(x.grad().item(), 10 * 2 * 3 + 4 * 27);
 }
 
 TEST(Backward, LongChainsNeitherOverflowRunningNorWhenDropped) {

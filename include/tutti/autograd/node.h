@@ -56,7 +56,7 @@ struct Node {
   };
 
   const char* name = "";
-  std::uint64_t sequence = 0;  ///< order of recording, in this thread
+  std::uint64_t sequence = 0;  ///< order of recording
   int outputs = 1;
   std::vector<Edge> inputs;
   Backward backward;
