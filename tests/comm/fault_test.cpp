@@ -236,6 +236,17 @@ TEST(Deadline, OfACallIsItsOwn) {
   });
 }
 
+TEST(Deadline, MayBeNever) {
+  for (const auto timeout : {std::chrono::milliseconds::max(), std::chrono::milliseconds::max() / 2}) {
+    on_threads(2, [timeout](Communicator& comm) -> std::string {
+      comm.set_timeout(timeout);
+      if (comm.rank() == 1) std::this_thread::sleep_for(50ms);
+      comm.barrier();
+      return "";
+    });
+  }
+}
+
 TEST(Abort, FromAnotherThreadEndsAWait) {
   auto results = on_threads(2, [](Communicator& comm) -> std::string {
     if (comm.rank() == 1) return std::this_thread::sleep_for(300ms), "";

@@ -13,6 +13,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+// That of the programs which MPIRUN starts.
+std::string environment() {
+  const std::string mpirun = MPIRUN;
+  return mpirun.substr(0, mpirun.rfind(' ') + 1);
+}
+
 TEST(Mpi, JoinsTheRanksOfMpirun) {
   const auto result = shell(MPIRUN " -n 3 " PROBE " place");
   EXPECT_EQ(result.code, 0) << result.err;
@@ -40,11 +46,12 @@ TEST(Mpi, LeavesTheApplicationsMpiAlone) {
 }
 
 TEST(Mpi, ServesAnMpiProgramThatRunsAlone) {
-  EXPECT_THAT(shell(OWN_MPI).sorted_lines(), ElementsAre("0: mpi 1", "0: mpi 1", "0: then alive 1"));
+  EXPECT_THAT(shell(environment() + OWN_MPI).sorted_lines(),
+              ElementsAre("0: mpi 1", "0: mpi 1", "0: then alive 1"));
 }
 
 TEST(Mpi, RefusesAnotherLaunchersRanks) {
-  const auto result = shell("TUTTI_BACKEND=mpi " TUTTI_RUN " -n 2 --no-tag " PROBE " place");
+  const auto result = shell(environment() + "TUTTI_BACKEND=mpi " TUTTI_RUN " -n 2 --no-tag " PROBE " place");
   EXPECT_EQ(result.code, 6);
   EXPECT_THAT(result.out, HasSubstr("World: tutti-run started 2 ranks, but MPI sees 1"));
 }
@@ -76,6 +83,11 @@ TEST(Mpi, CarriesAnAbortToThePeers) {
   const auto result = shell(MPIRUN " -n 2 " PROBE " abort 1", 30);
   EXPECT_THAT(result.sorted_lines(), ElementsAre(StartsWith("0: CommError for rank 1: barrier #2: ")));
   EXPECT_THAT(result.out, HasSubstr("out of paper"));
+}
+
+TEST(Mpi, AnAbortFromAnotherThreadEndsAWait) {
+  const auto result = shell("TUTTI_TIMEOUT=20 " MPIRUN " -n 2 " PROBE " watchdog 0", 30);
+  EXPECT_THAT(result.out, HasSubstr("0: CommError for rank 0: barrier #2: rank 0 aborted the group: enough"));
 }
 
 class MpiConformance : public ::testing::TestWithParam<int> {};

@@ -30,7 +30,7 @@ MpiGroup::~MpiGroup() {
     MPI_Cancel(&abort_);
     MPI_Wait(&abort_, MPI_STATUS_IGNORE);
   }
-  if (failure_.empty()) MPI_Comm_free(&comm_);
+  if (!failed_) MPI_Comm_free(&comm_);
 }
 
 void MpiGroup::listen() {
@@ -72,6 +72,10 @@ void MpiGroup::compare(const Running& running, const Signature& mine, const Sign
 
 void MpiGroup::finish(Requests& requests, const Running& running) {
   for (std::uint64_t polls = 1; !requests.test(); ++polls) {
+    if (failed_) {
+      throw CommError(fmt::format("{} #{}: {}", running.name, running.sequence, failure()), running.name,
+                      running.sequence, rank_);
+    }
     int aborted = 0;
     MPI_Status status;
     check_mpi(MPI_Test(&abort_, &aborted, &status), "MPI_Test");
@@ -107,18 +111,25 @@ void MpiGroup::abort(std::string_view reason) {
       MPI_Request_free(&request);
     }
   }
-  fail(reason);
+  fail(fmt::format("rank {} aborted the group: {}", rank_, reason));
 }
 
 void MpiGroup::fail(std::string_view reason) {
+  std::scoped_lock lock(mutex_);
   if (failure_.empty()) failure_ = reason;
+  failed_ = true;
   session_->fail();
 }
 
+std::string MpiGroup::failure() const {
+  std::scoped_lock lock(mutex_);
+  return failure_;
+}
+
 void MpiGroup::check_alive(const Running& running) {
-  if (failure_.empty()) return;
+  if (!failed_) return;
   throw CommError(
-      fmt::format("{} #{}: the group failed before: {}", running.name, running.sequence, failure_),
+      fmt::format("{} #{}: the group failed before: {}", running.name, running.sequence, failure()),
       running.name, running.sequence, -1);
 }
 

@@ -4,12 +4,15 @@
 #include <mpi.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "comm/deadline.h"
 #include "comm/mpi/requests.h"
 #include "comm/mpi/session.h"
 #include "comm/shared/signature.h"
@@ -20,10 +23,7 @@ namespace tutti::comm {
 // Identity of the collective under way, and when it must be done.
 struct Running {
   explicit Running(const Backend::Call& call, std::chrono::milliseconds timeout_)
-      : name(call.name),
-        sequence(call.sequence),
-        timeout(timeout_),
-        deadline(std::chrono::steady_clock::now() + timeout) {}
+      : name(call.name), sequence(call.sequence), timeout(timeout_), deadline(deadline_after(timeout)) {}
 
   const char* name;
   std::uint64_t sequence;
@@ -56,12 +56,13 @@ class MpiGroup {
 
   void abort(std::string_view reason);
   void fail(std::string_view reason);
-  // Throws when this group has failed before.
+  // Throws when this group has failed.
   void check_alive(const Running& running);
 
   static constexpr int data_tag = 1;
 
  private:
+  std::string failure() const;
   void compare(const Running& running, const Signature& mine, const Signature& other, int rank);
   void listen();
 
@@ -69,6 +70,8 @@ class MpiGroup {
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 1;
+  std::atomic<bool> failed_ = false;  // another thread may abort
+  mutable std::mutex mutex_;
   std::string failure_;
   std::array<char, 256> abort_reason_{};
   MPI_Request abort_ = MPI_REQUEST_NULL;  // the receive of a peer's abort

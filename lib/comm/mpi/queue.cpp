@@ -1,6 +1,6 @@
 #include "comm/mpi/queue.h"
 
-#include "tutti/core/error.h"
+#include <exception>
 
 namespace tutti::comm {
 
@@ -39,7 +39,7 @@ void MpiQueue::run_until(const Entry& last, std::optional<std::chrono::milliseco
     try {
       group_->check_alive(running);
       entry->body(*group_, running);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {  // of any kind: who waits for a later entry must not swallow it
       group_->fail(error.what());
       entry->error = std::current_exception();
     }

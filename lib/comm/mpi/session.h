@@ -3,6 +3,7 @@
 
 #include <mpi.h>
 
+#include <atomic>
 #include <memory>
 
 namespace tutti::comm {
@@ -28,7 +29,7 @@ class MpiSession {
   MpiSession(int* argc, char*** argv);
 
   bool ours_ = false;
-  bool failed_ = false;
+  std::atomic<bool> failed_ = false;
 };
 
 // Throws CommError with MPI's own text unless `code` is MPI_SUCCESS.

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <thread>
 
+#include "comm/deadline.h"
 #include "tutti/core/error.h"
 
 namespace tutti::comm {
@@ -86,7 +87,7 @@ int Group::lost_rank(int peer) const {
 }
 
 void Group::wait_slowly(const SharedCounter& counter, std::uint32_t target, int peer, const Call& call) {
-  if (!deadline_) deadline_ = Clock::now() + call.timeout;
+  if (!deadline_) deadline_ = deadline_after(call.timeout);
   while (true) {
     // Looked at first, and the counter last: what a rank posted before it was lost still counts.
     const int lost = lost_rank(peer);

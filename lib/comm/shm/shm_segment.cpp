@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "comm/deadline.h"
 #include "comm/shm/shm.h"
 #include "tutti/core/error.h"
 
@@ -43,7 +44,7 @@ std::shared_ptr<ShmSegment> ShmSegment::create(const std::string& job, int size)
 std::shared_ptr<ShmSegment> ShmSegment::attach(const std::string& job, int rank, int size,
                                                std::chrono::milliseconds timeout) {
   using std::chrono::milliseconds;
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto deadline = deadline_after(timeout);
   auto file = ShmFile::open(job);
   for (milliseconds pause(1); !file;
        pause = std::min(2 * pause, milliseconds(20)), file = ShmFile::open(job)) {

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tutti/comm/world.h"
@@ -51,6 +53,21 @@ void abort(World& world, int culprit) {
   }
 }
 
+// A thread of `culprit` gives up on a barrier to which the others do not come.
+void watchdog(World& world, int culprit) {
+  world.barrier();
+  if (world.rank() != culprit) {
+    sleep(3);
+    return;
+  }
+  std::thread thread([&] {
+    usleep(100'000);
+    world.abort("enough");
+  });
+  const std::shared_ptr<void> join(nullptr, [&](void*) { thread.join(); });
+  world.barrier();
+}
+
 void mismatch(World& world, int culprit) {
   std::vector<float> data(world.rank() == culprit ? 10u : 20u);
   world.all_reduce(data);
@@ -77,6 +94,7 @@ int main(int argc, char** argv) {
       if (what == "absent") absent(world, culprit);
       if (what == "die") die(world, culprit);
       if (what == "abort") abort(world, culprit);
+      if (what == "watchdog") watchdog(world, culprit);
       if (what == "mismatch") mismatch(world, culprit);
       if (what == "split") split(world, culprit);
     } catch (const tutti::TimeoutError& error) {
