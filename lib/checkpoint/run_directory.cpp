@@ -48,6 +48,19 @@ void remove_hidden(const std::string& root) {
   }
 }
 
+// Makes `path`, and first what is missing above it, each lasting in its parent.
+void make_directories(fs::path path, const std::string& root) {
+  if (path.filename().empty()) path = path.parent_path();  // "run/"
+  std::error_code error;
+  if (path.empty() || fs::is_directory(path, error)) return;
+  make_directories(path.parent_path(), root);
+  if (!fs::create_directory(path, error) && error) {
+    throw CheckpointError(fmt::format("checkpoint: cannot make directory {}: {}", root, error.message()),
+                          root);
+  }
+  sync_directory(path.parent_path().string());
+}
+
 // What had the name `to` before is gone, or has the name `from`.
 void rename_over(const std::string& from, const std::string& to, const std::string& root) {
   if (::rename(from.c_str(), to.c_str()) == 0) return;
@@ -62,11 +75,7 @@ void rename_over(const std::string& from, const std::string& to, const std::stri
 }  // namespace
 
 void prepare(const std::string& root) {
-  std::error_code error;
-  if (fs::create_directories(root, error)) sync_directory(parent_directory(root));
-  if (error)
-    throw CheckpointError(fmt::format("checkpoint: cannot make directory {}: {}", root, error.message()),
-                          root);
+  make_directories(root, root);
   if (::faccessat(AT_FDCWD, root.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0)
     throw_system_error("write in directory", root);
 }
