@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "tests/support/shell.h"
 
@@ -70,6 +71,11 @@ TEST(TuttiRun, KeepsLinesWholeHoweverTheyAreWritten) {
   }
 }
 
+TEST(TuttiRun, PassesOnLongLinesOfRank0AsTheyAre) {
+  EXPECT_EQ(tutti_run("-n 2 sh -c '[ $TUTTI_RANK = 1 ] || head -c 3000000 /dev/zero' | wc -c").out,
+            "3000000\n");
+}
+
 TEST(TuttiRun, TurnsAProgressBarIntoLines) {
   EXPECT_EQ(tutti_run(R"(-n 2 sh -c '[ $TUTTI_RANK = 0 ] || printf "\r10%%\r20%%\r\nend\r\n\n."')").out,
             "[1] 10%\n[1] 20%\n[1] end\n[1] \n[1] .\n");
@@ -91,8 +97,15 @@ TEST(TuttiRun, GivesStandardInputToRank0) {
   EXPECT_EQ(result.out, "[0] words\n");
 }
 
+TEST(TuttiRun, NeedsNoStandardInputItself) {
+  const auto result = tutti_run("-n 2 --tag sh -c '[ $TUTTI_RANK = 0 ] || cat && echo ok' <&-");
+  EXPECT_THAT(result.sorted_lines(), ElementsAre("[0] ok", "[1] ok"));
+  EXPECT_EQ(result.err, "");
+}
+
 TEST(TuttiRun, LeavesTheProgramsOwnOptionsAlone) {
   EXPECT_EQ(tutti_run("-n 1 echo -n 3 --tag -- --help").out, "3 --tag -- --help");
+  EXPECT_EQ(tutti_run("-n 1 -- echo -n -- 3").out, "-- 3");
 }
 
 TEST(TuttiRun, ReturnsTheFirstFailureAndEndsTheOthers) {
@@ -146,6 +159,11 @@ TEST(TuttiRun, PassesSignalsOn) {
   }
 }
 
+TEST(TuttiRun, HearsSignalsWhileARankWritesWithoutEnd) {
+  const auto result = shell("timeout -k 20 -s TERM 1 " TUTTI_RUN " -n 2 --tag yes > /dev/null; echo $?");
+  EXPECT_EQ(result.out, "124\n");  // what timeout says of a program that ends by its signal
+}
+
 TEST(TuttiRun, ReturnsTheSignalThatEndedTheRun) {
   const TemporaryDirectory directory;
   const auto result =
@@ -168,6 +186,30 @@ TEST(TuttiRun, RanksDieWithIt) {
   }
 }
 
+TEST(TuttiRun, WhatTheRanksStartedDiesWithIt) {
+  const TemporaryDirectory directory;
+  shell(fmt::format("cd {}; " TUTTI_RUN
+                    " -n 2 sh -c 'sleep 50 & echo $! > pid.$TUTTI_RANK; touch $TUTTI_RANK; wait' & "
+                    "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -KILL $!; wait $!; sleep 0.3",
+                    directory.path()));
+  for (const char* rank : {"0", "1"}) {
+    const auto pid = read_text(directory.path() + "/pid." + rank);
+    ASSERT_NE(pid, "");
+    EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1))) << rank;
+  }
+}
+
+TEST(TuttiRun, LeavesNoSharedMemoryOfRanksThatWereKilledWhileTheyJoined) {
+  // Rank 0 waits for rank 1 in World, under a name in /dev/shm, when that one fails.
+  const auto result = tutti_run(
+      "-n 2 --no-tag sh -c 'name=/dev/shm/tutti-$TUTTI_JOB; [ $TUTTI_RANK = 0 ] && echo $name && exec " TRAIN
+      "; while [ ! -e $name ]; do sleep 0.05; done; exit 3'");
+  EXPECT_EQ(result.code, 3);
+  const auto name = result.out.substr(0, result.out.find('\n'));
+  EXPECT_THAT(name, HasSubstr("/dev/shm/tutti-"));
+  EXPECT_FALSE(std::filesystem::exists(name));
+}
+
 TEST(TuttiRun, SaysWhatIsWrongWithItsArguments) {
   const auto none = tutti_run("-n 2");
   EXPECT_EQ(none.code, 2);
@@ -175,6 +217,9 @@ TEST(TuttiRun, SaysWhatIsWrongWithItsArguments) {
   const auto ranks = tutti_run("-n 0 true");
   EXPECT_EQ(ranks.code, 2);
   EXPECT_THAT(ranks.err, HasSubstr("--ranks"));
+  const auto grace = tutti_run("-n 2 --grace 1e300 true");
+  EXPECT_EQ(grace.code, 2);
+  EXPECT_THAT(grace.err, HasSubstr("--grace"));
   const auto unknown = tutti_run("--rank 2 true");
   EXPECT_EQ(unknown.code, 2);
 }

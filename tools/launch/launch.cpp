@@ -5,12 +5,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <system_error>
 
+#include "comm/shm/shm_file.h"
 #include "launch/environment.h"
 #include "launch/line_writer.h"
 #include "launch/process.h"
 #include "launch/supervisor.h"
+#include "launch/warden.h"
 
 namespace tutti::launch {
 namespace {
@@ -58,10 +61,23 @@ class Streams {
   std::vector<int> opened_;
 };
 
+// So that no file that is opened later gets the number of a standard stream that this process was started
+// without.
+void open_standard_streams() {
+  int fd = 0;
+  while (fd <= STDERR_FILENO && (fd = open("/dev/null", O_RDWR)) >= 0) {
+  }
+  if (fd > STDERR_FILENO) close(fd);
+}
+
 }  // namespace
 
 int run(const Options& options) {
+  open_standard_streams();
+  // Ranks that were killed while they waited for each other leave the name of their memory behind.
+  const std::shared_ptr<void> clean(nullptr, [](void*) { comm::ShmFile::remove_stale(); });
   Supervisor supervisor(options);
+  Warden warden;
   const auto give_up = [&](const std::string& what, const char* reason, int code) {
     write_all(STDERR_FILENO, fmt::format("{}: {}: {}\n", options.name, what, reason));
     supervisor.end_all();
@@ -81,9 +97,10 @@ int run(const Options& options) {
       const bool own_group = rank > 0 || !isatty(STDIN_FILENO);
       try {
         const auto environment = rank_environment(rank, options.ranks, job);
-        supervisor.add_rank(
-            spawn({options.command, environment, streams.in, streams.out, streams.err, own_group}),
-            own_group);
+        const pid_t pid =
+            spawn({options.command, environment, streams.in, streams.out, streams.err, own_group});
+        supervisor.add_rank(pid, own_group);
+        if (own_group) warden.watch(pid);
       } catch (const std::system_error& error) {
         const int code = error.code() == std::errc::no_such_file_or_directory ? 127 : 126;
         return give_up("cannot run " + options.command.front(), error.code().message().c_str(), code);

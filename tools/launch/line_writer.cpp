@@ -32,7 +32,8 @@ void LineWriter::add(std::string_view bytes) {
     line_ += bytes.substr(0, end);
     if (end == std::string_view::npos) {
       if (line_.size() < longest_line) break;
-      emit(line_);
+      // Only lines with a prefix are cut where they are too long.
+      prefix_.empty() ? void(ready_ += line_) : emit(line_);
       line_.clear();
       break;
     }

@@ -129,10 +129,15 @@ void Supervisor::signal_all(int signal, bool from_terminal) {
 void Supervisor::read_streams(bool last) {
   std::erase_if(streams_, [last](Stream& stream) {
     char bytes[65536];
-    ssize_t got;
-    while ((got = read(stream.fd, bytes, sizeof bytes)) > 0)
+    ssize_t got = -1;
+    // What a pipe holds and no more: a rank that never stops writing must not keep signals and others
+    // waiting.
+    for (ssize_t left = fcntl(stream.fd, F_GETPIPE_SZ); left > 0; left -= got) {
+      got = read(stream.fd, bytes, sizeof bytes);
+      if (got <= 0) break;
       stream.writer.add({bytes, static_cast<std::size_t>(got)});
-    if (got < 0 && !last) return false;
+    }
+    if (got != 0 && !last) return false;
     stream.writer.finish();
     close(stream.fd);
     return true;

@@ -47,11 +47,13 @@ int main(int argc, char** argv) {
   app.add_option("--output", output, "Write rank-<r>.log into DIR instead")->type_name("DIR");
   app.add_option("--grace", grace, "Time from SIGTERM to SIGKILL")
       ->type_name("SECONDS")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   try {
     app.parse(argc, argv);
     options.command = app.remaining();
+    if (!options.command.empty() && options.command.front() == "--")
+      options.command.erase(options.command.begin());
     if (options.command.empty()) throw CLI::RequiredError("A program to run");
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;

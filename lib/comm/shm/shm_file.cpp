@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "tutti/core/error.h"
@@ -17,8 +18,9 @@ namespace tutti::comm {
 namespace {
 
 constexpr auto directory = "/dev/shm";
+constexpr auto prefix = "tutti-";
 
-std::string path_of(const std::string& job) { return fmt::format("{}/tutti-{}", directory, job); }
+std::string path_of(const std::string& job) { return fmt::format("{}/{}{}", directory, prefix, job); }
 
 [[noreturn]] void throw_system(const char* what, const std::string& path, int error) {
   throw ConfigError(fmt::format("shm: cannot {} {}: {}", what, path, std::strerror(error)));
@@ -68,6 +70,19 @@ std::optional<ShmFile> ShmFile::open(const std::string& job) {
   // Left by a rank 0 that was killed before all had arrived: the next one takes the name over.
   if (!file.is_locked_by_another(0)) return std::nullopt;
   return file;
+}
+
+void ShmFile::remove_stale() noexcept {
+  std::error_code ignored;
+  for (std::filesystem::directory_iterator entry(directory, ignored), end; entry != end;
+       entry.increment(ignored)) {
+    const auto& path = entry->path();
+    if (!path.filename().string().starts_with(prefix)) continue;
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (descriptor < 0) continue;
+    ShmFile file(descriptor, path);
+    file.published_ = !file.is_locked_by_another(0);  // so that it goes
+  }
 }
 
 ShmFile::ShmFile(ShmFile&& other) noexcept

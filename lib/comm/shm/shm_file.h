@@ -17,6 +17,10 @@ class ShmFile {
   // The file of `job`, if a living rank 0 has published it.
   static std::optional<ShmFile> open(const std::string& job);
 
+  // Takes away the names that dead jobs of this user have left. For a process that is no rank: closing a file
+  // drops the locks that the process itself has on it.
+  static void remove_stale() noexcept;
+
   ShmFile(ShmFile&& other) noexcept;
   ShmFile& operator=(ShmFile&& other) noexcept;
   ~ShmFile();
