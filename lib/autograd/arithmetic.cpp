@@ -29,9 +29,6 @@ Tensor binary(BinaryOp op, const char* name, const Tensor& a, const Tensor& b) {
   return out;
 }
 
-// One number, to meet `like` in a binary operation.
-Tensor scalar(const Tensor& like, double value) { return full({}, value, {like.dtype(), like.device()}); }
-
 // Records c = op(a, b) with partial derivatives da and db, each times the incoming gradient.
 template <typename Da, typename Db>
 Tensor record_binary(const char* name, const Tensor& out, const Tensor& a, const Tensor& b, Da da, Db db) {
@@ -89,11 +86,11 @@ Tensor pow(const Tensor& base, const Tensor& exponent) {
       "pow", out, base, exponent,
       [x = Saved(base), p = Saved(exponent)](const Tensor& g) {
         // x^0 is 1 everywhere, also at 0, where x^-1 is infinite.
-        return where(eq(*p, 0), scalar(g, 0), g * *p * pow(*x, *p - 1));
+        return where(eq(*p, 0), scalar("pow", g, 0), g * *p * pow(*x, *p - 1));
       },
       [x = Saved(base), y = Saved(out)](const Tensor& g) {
         // 0^p has no slope in p, though log 0 is infinite.
-        const Tensor zero = scalar(g, 0);
+        const Tensor zero = scalar("pow", g, 0);
         return where(eq(*x, 0), zero, g * *y * log(*x));
       });
 }
@@ -102,16 +99,16 @@ Tensor maximum(const Tensor& a, const Tensor& b) { return extremum(BinaryOp::max
 
 Tensor minimum(const Tensor& a, const Tensor& b) { return extremum(BinaryOp::minimum, "minimum", a, b); }
 
-Tensor add(const Tensor& a, double b) { return add(a, scalar(a, b)); }
-Tensor sub(const Tensor& a, double b) { return sub(a, scalar(a, b)); }
-Tensor sub(double a, const Tensor& b) { return sub(scalar(b, a), b); }
-Tensor mul(const Tensor& a, double b) { return mul(a, scalar(a, b)); }
-Tensor div(const Tensor& a, double b) { return div(a, scalar(a, b)); }
-Tensor div(double a, const Tensor& b) { return div(scalar(b, a), b); }
+Tensor add(const Tensor& a, double b) { return add(a, scalar("add", a, b)); }
+Tensor sub(const Tensor& a, double b) { return sub(a, scalar("sub", a, b)); }
+Tensor sub(double a, const Tensor& b) { return sub(scalar("sub", b, a), b); }
+Tensor mul(const Tensor& a, double b) { return mul(a, scalar("mul", a, b)); }
+Tensor div(const Tensor& a, double b) { return div(a, scalar("div", a, b)); }
+Tensor div(double a, const Tensor& b) { return div(scalar("div", b, a), b); }
 
 Tensor pow(const Tensor& base, double exponent) {
   if (exponent == 2) return square(base);
-  return pow(base, scalar(base, exponent));
+  return pow(base, scalar("pow", base, exponent));
 }
 
 }  // namespace tutti

@@ -22,7 +22,7 @@ Tensor compare(CompareOp op, const char* name, const Tensor& a, const Tensor& b)
 }
 
 Tensor compare(CompareOp op, const char* name, const Tensor& a, double b) {
-  return compare(op, name, a, full({}, b, {a.dtype(), a.device()}));
+  return compare(op, name, a, scalar(name, a, b));
 }
 
 }  // namespace

@@ -54,9 +54,18 @@ Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dim) {
 }
 
 Tensor stack(const std::vector<Tensor>& tensors, std::int64_t dim) {
+  if (tensors.empty()) throw ShapeError("stack: there is nothing to join");
+  const int d = normalize_dim("stack", dim, tensors[0].rank() + 1);
   std::vector<Tensor> raised;
-  for (const Tensor& tensor : tensors) raised.push_back(unsqueeze(tensor, dim));
-  return cat(raised, dim);
+  for (const Tensor& tensor : tensors) {
+    check_alike("stack", tensors[0], tensor);
+    if (tensor.shape() != tensors[0].shape()) {
+      throw ShapeError(
+          fmt::format("stack: the shapes differ: {} and {}", tensors[0].shape().str(), tensor.shape().str()));
+    }
+    raised.push_back(unsqueeze(tensor, d));
+  }
+  return cat(raised, d);
 }
 
 std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim) {

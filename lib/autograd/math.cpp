@@ -31,10 +31,14 @@ Tensor real(UnaryOp op, const char* name, const Tensor& x) {
   return unary(op, x);
 }
 
+void check_number(const char* op, const Tensor& x) {
+  if (x.dtype() == DType::bool_)
+    throw DTypeError(fmt::format("{}: not defined for bool; convert with to(dtype)", op));
+}
+
 // Functions of integers too.
 Tensor number(UnaryOp op, const char* name, const Tensor& x) {
-  if (x.dtype() == DType::bool_)
-    throw DTypeError(fmt::format("{}: not defined for bool; convert with to(dtype)", name));
+  check_number(name, x);
   return unary(op, x);
 }
 
@@ -149,9 +153,10 @@ Tensor silu(const Tensor& x) {
 
 Tensor clamp(const Tensor& x, double low, double high) {
   if (!(low <= high)) throw ConfigError(fmt::format("clamp: the range [{}, {}] is empty", low, high));
+  check_number("clamp", x);
   // Through where, with no gradient at a bound: relu's rule, and PyTorch's since 2.15.
-  const TensorOptions options{x.dtype(), x.device()};
-  return where(le(x, low), full({}, low, options), where(ge(x, high), full({}, high, options), x));
+  const Tensor least = scalar("clamp", x, low), most = scalar("clamp", x, high);
+  return where(le(x, least), least, where(ge(x, most), most, x));
 }
 
 Tensor logical_not(const Tensor& x) {

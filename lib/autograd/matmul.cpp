@@ -147,9 +147,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     throw ShapeError(
         fmt::format("linear: the bias must be [{}], it is {}", weight.size(0), bias.shape().str()));
   }
-  if (!bias.defined()) return matmul(x, weight.transpose(0, 1));
   check_floating_point("linear", x);
   check_alike("linear", x, weight);
+  if (!bias.defined()) return matmul(x, weight.transpose(0, 1));
   check_alike("linear", x, bias);
   if (x.rank() == 1) return squeeze(linear(unsqueeze(x, 0), weight, bias), 0);
   const Tensor out = multiply(x.detach(), weight.detach().transpose(0, 1), bias.detach());

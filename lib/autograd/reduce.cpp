@@ -120,8 +120,9 @@ Tensor sum(const Tensor& x, const Shape& given, bool keepdim) {
 
 Tensor sum(const Tensor& x) { return sum(x, all_dims(x)); }
 
-Tensor mean(const Tensor& x, const Shape& dims, bool keepdim) {
+Tensor mean(const Tensor& x, const Shape& given, bool keepdim) {
   check_floating_point("mean", x);
+  const Shape dims = normalized("mean", x, given);
   const Tensor total = sum(x, dims, keepdim);
   return total * (static_cast<double>(total.numel()) / static_cast<double>(x.numel()));
 }
@@ -140,8 +141,9 @@ Tensor amin(const Tensor& x, const Shape& dims, bool keepdim) {
 
 Tensor amin(const Tensor& x) { return amin(x, all_dims(x)); }
 
-Tensor var(const Tensor& x, const Shape& dims, int correction, bool keepdim) {
+Tensor var(const Tensor& x, const Shape& given, int correction, bool keepdim) {
   check_floating_point("var", x);
+  const Shape dims = normalized("var", x, given);
   const Tensor squares = sum(square(x - mean(x, dims, true)), dims, keepdim);
   const double n = static_cast<double>(x.numel()) / static_cast<double>(squares.numel());
   return squares / (n - correction);
@@ -164,6 +166,9 @@ bool any(const Tensor& x) { return sum(ne(x, 0)).item<std::int64_t>() != 0; }
 
 Tensor sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
+  if (broadcast_shapes("sum_to", x.shape(), shape) != x.shape()) {
+    throw ShapeError(fmt::format("sum_to: {} does not broadcast to {}", shape.str(), x.shape().str()));
+  }
   const int shift = x.rank() - shape.rank();
   Shape dims;
   for (int i = 0; i < x.rank(); ++i) {

@@ -27,15 +27,12 @@ Tensor record_view(const char* name, const Tensor& out, const Tensor& x, F gradi
 // `shape` with its -1 replaced.
 Shape infer(const Tensor& x, const Shape& wanted) {
   Shape shape = wanted;
-  std::int64_t known = 1;
-  int unknown = -1;
-  for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] == -1 && unknown < 0)
-      unknown = i;
-    else
-      known *= shape[i];
+  const int unknown = static_cast<int>(std::find(shape.begin(), shape.end(), -1) - shape.begin());
+  if (unknown < shape.rank()) {
+    shape[unknown] = 1;
+    const std::int64_t known = shape.numel();
+    shape[unknown] = known > 0 ? x.numel() / known : -1;
   }
-  if (unknown >= 0 && known > 0) shape[unknown] = x.numel() / known;
   if (shape.numel() != x.numel() ||
       std::any_of(shape.begin(), shape.end(), [](auto size) { return size < 0; })) {
     throw ShapeError(fmt::format("reshape: {} has {} elements, they do not fill {}", x.shape().str(),
@@ -140,6 +137,7 @@ Tensor slice(const Tensor& x, std::int64_t dim, std::int64_t start, std::int64_t
   };
   const std::int64_t first = clip(start);
   const std::int64_t last = std::max(first, clip(end));
+  step = std::min(step, size + 1);  // as good as any longer one, and no overflow
   Shape shape = x.shape();
   Shape strides = x.strides();
   shape[d] = (last - first + step - 1) / step;

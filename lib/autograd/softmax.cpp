@@ -64,6 +64,8 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
         fmt::format("attention: q [..., t, d], k [..., s, d], v [..., s, e] are needed, got {}, {}, {}",
                     q.shape().str(), k.shape().str(), v.shape().str()));
   }
+  const auto batch = [](const Tensor& x) { return Shape(std::span(x.shape().begin(), x.shape().end() - 2)); };
+  broadcast_shapes("attention", broadcast_shapes("attention", batch(q), batch(k)), batch(v));
   check_floating_point("attention", q);
   check_alike("attention", q, k);
   check_alike("attention", q, v);

@@ -8,6 +8,17 @@
 #include "tutti/core/error.h"
 
 namespace tutti {
+namespace {
+
+std::int64_t times(std::int64_t a, std::int64_t b, const Shape& shape) {
+  std::int64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product)) {
+    throw ShapeError(fmt::format("shape: the sizes {} overflow 63 bits", shape.str()));
+  }
+  return product;
+}
+
+}  // namespace
 
 Shape::Shape(std::span<const std::int64_t> values) {
   if (values.size() > max_rank) {
@@ -37,7 +48,7 @@ void Shape::erase(int position) {
 
 std::int64_t Shape::numel() const {
   std::int64_t product = 1;
-  for (const auto value : *this) product *= value;
+  for (const auto value : *this) product = times(product, value, *this);
   return product;
 }
 
@@ -50,7 +61,7 @@ bool Shape::operator==(const Shape& other) const {
 Shape contiguous_strides(const Shape& shape) {
   Shape strides = Shape::filled(shape.rank(), 1);
   for (int i = shape.rank() - 2; i >= 0; --i)
-    strides[i] = strides[i + 1] * std::max<std::int64_t>(shape[i + 1], 1);
+    strides[i] = times(strides[i + 1], std::max<std::int64_t>(shape[i + 1], 1), shape);
   return strides;
 }
 

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "tutti/core/error.h"
+#include "tutti/tensor/creation.h"
 
 namespace tutti {
 
@@ -23,6 +26,14 @@ void check_alike(const char* op, const Tensor& a, const Tensor& b) {
 void check_floating_point(const char* op, const Tensor& x) {
   if (is_floating_point(x.dtype())) return;
   throw DTypeError(fmt::format("{}: floating point is needed, got {}", op, name_of(x.dtype())));
+}
+
+Tensor scalar(const char* op, const Tensor& like, double value) {
+  if (!is_floating_point(like.dtype()) && (value != std::trunc(value) || std::isinf(value))) {
+    throw DTypeError(
+        fmt::format("{}: {} is no {}; convert the tensor with to(dtype)", op, value, name_of(like.dtype())));
+  }
+  return full({}, value, {like.dtype(), like.device()});
 }
 
 Shape broadcast_strides(const Tensor& x, const Shape& shape) {

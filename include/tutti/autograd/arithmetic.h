@@ -1,7 +1,7 @@
 /// \file
 /// Arithmetic on two tensors, elementwise, with NumPy broadcasting. Both have the same dtype and device:
-/// nothing is promoted silently, and what differs is a DTypeError, DeviceError or ShapeError. Comparisons
-/// give bool tensors and no gradient.
+/// nothing is promoted silently, and what differs is a DTypeError, DeviceError or ShapeError; a number beside
+/// integers is whole. Comparisons give bool tensors and no gradient.
 #pragma once
 
 #include "tutti/tensor/tensor.h"
