@@ -5,9 +5,11 @@
 #include <sstream>
 #include <tuple>
 
-#include "tests/launch/shell.h"
+#include "tests/support/shell.h"
 
 namespace {
+
+using namespace tutti::test;
 
 using ::testing::HasSubstr;
 
