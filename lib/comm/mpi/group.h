@@ -22,8 +22,8 @@ namespace tutti::comm {
 
 // Identity of the collective under way, and when it must be done.
 struct Running {
-  explicit Running(const Backend::Call& call, std::chrono::milliseconds timeout_)
-      : name(call.name), sequence(call.sequence), timeout(timeout_), deadline(deadline_after(timeout)) {}
+  explicit Running(const Backend::Call& call, std::chrono::milliseconds limit)
+      : name(call.name), sequence(call.sequence), timeout(limit), deadline(deadline_after(limit)) {}
 
   const char* name;
   std::uint64_t sequence;
