@@ -56,7 +56,7 @@ void Processes::start(int rank, int size, const Body& body, std::chrono::millise
   if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
   child.pid = ::fork();
   if (child.pid == 0) {
-    ::alarm(100);  // no orphan outlives a test
+    ::alarm(100 * TEST_SLOWDOWN);  // no orphan outlives a test
     const std::string text = run(job_, rank, size, body, join_timeout);
     const bool written = ::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
     ::_exit(written ? 0 : 1);

@@ -29,7 +29,7 @@ class Processes {
   void signal(int rank, int number) const;
 
   // What `rank` reported; empty if it died. Waits up to `timeout`, then says "still running".
-  std::string report(int rank, std::chrono::milliseconds timeout = std::chrono::seconds(60));
+  std::string report(int rank, std::chrono::milliseconds timeout = std::chrono::seconds(60 * TEST_SLOWDOWN));
   std::vector<std::string> reports();
 
  private:

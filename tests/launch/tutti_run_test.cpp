@@ -191,9 +191,9 @@ TEST(TuttiRun, WhatTheRanksStartedDiesWithIt) {
   shell(fmt::format("cd {}; " TUTTI_RUN
                     " -n 2 sh -c 'sleep 50 & echo $! > pid.$TUTTI_RANK; touch $TUTTI_RANK; wait' & "
                     "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -KILL $!; wait $!; sleep 0.3",
-                    directory.path()));
-  for (const char* rank : {"0", "1"}) {
-    const auto pid = read_text(directory.path() + "/pid." + rank);
+                    directory.path().string()));
+  for (const std::string rank : {"0", "1"}) {
+    const auto pid = read_file(directory / ("pid." + rank));
     ASSERT_NE(pid, "");
     EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1))) << rank;
   }

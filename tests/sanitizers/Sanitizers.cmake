@@ -1,5 +1,5 @@
 # How the tests run under a sanitizer.
-set(time_limit 360)  # it slows programs down severalfold
+set(slowdown 4)  # of what a test may take, and may wait for
 
 # What the programs of Open MPI do that is not ours: the options for those that mpirun starts.
 if(TUTTI_SANITIZE MATCHES thread)

@@ -32,9 +32,10 @@ struct Result {
 inline Result shell(const std::string& command, int seconds = 60) {
   const TemporaryDirectory directory;
   write_file(directory / "command", command);
-  const int status = std::system(fmt::format("timeout -k 5 {} sh {} < /dev/null > {} 2> {}", seconds,
-                                             directory / "command", directory / "out", directory / "err")
-                                     .c_str());
+  const int status =
+      std::system(fmt::format("timeout -k 5 {} sh {} < /dev/null > {} 2> {}", seconds * TEST_SLOWDOWN,
+                              directory / "command", directory / "out", directory / "err")
+                      .c_str());
   return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), read_file(directory / "out"),
           read_file(directory / "err")};
 }
