@@ -6,6 +6,7 @@
 #include <map>
 
 #include "tutti/core/error.h"
+#include "tutti/tensor/creation.h"
 
 namespace tutti {
 namespace {
@@ -34,7 +35,39 @@ ByRole split(const std::vector<TrainState::Part>& parts, const NamedTensors& mod
   return by_role;
 }
 
+// Seed and position of each, i64 [2].
+NamedTensors states_of(const NamedGenerators& generators) {
+  NamedTensors states;
+  for (const auto& [name, generator] : generators) {
+    const auto& state = generator.state();
+    states.push_back(
+        {name, tensor({static_cast<std::int64_t>(state.seed), static_cast<std::int64_t>(state.position)})});
+  }
+  return states;
+}
+
+void set_states(NamedGenerators generators, const NamedTensors& saved) {
+  const NamedTensors states = states_of(generators);
+  copy_by_name("random", states, saved);
+  for (std::size_t i = 0; i < generators.size(); ++i) {
+    const auto* values = states[i].tensor.data<std::int64_t>();
+    auto& generator = generators[i].generator;
+    generator.set_state({.seed = static_cast<std::uint64_t>(values[0]),
+                         .stream = generator.state().stream,
+                         .position = static_cast<std::uint64_t>(values[1])});
+  }
+}
+
 }  // namespace
+
+TrainState& TrainState::add(std::string role, Generator generator) {
+  return add_generators(std::move(role), [generator] { return NamedGenerators{{"state", generator}}; });
+}
+
+TrainState& TrainState::add_generators(std::string role, std::function<NamedGenerators()> generators) {
+  return add(Part{std::move(role), [generators] { return states_of(generators()); },
+                  [generators](const NamedTensors& state) { set_states(generators(), state); }});
+}
 
 TrainState& TrainState::add(Part part) {
   if (part.role.empty() || part.role.find('.') != std::string::npos) {

@@ -60,8 +60,8 @@ NamedTensors Module::state_dict() const {
   return result;
 }
 
-std::vector<NamedGenerator> Module::generators() const {
-  std::vector<NamedGenerator> result;
+NamedGenerators Module::generators() const {
+  NamedGenerators result;
   Walk{.parameter = {},
        .buffer = {},
        .generator =

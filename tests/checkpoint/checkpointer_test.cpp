@@ -207,19 +207,24 @@ TEST_F(CheckpointerTest, LoadsNothingWhenALaterPartDoesNotFit) {
 
 TEST_F(CheckpointerTest, SavesFurtherPartsByName) {
   Checkpointer checkpoints(run_, world_);
-  test::Part random("random", {{"dropout.position", zeros({}, {.dtype = DType::i64})}});
-  state_.add("random", random);
-  random.fill(7);
+  test::Part schedule("schedule", {{"best.loss", zeros({}, {.dtype = DType::f64})}});
+  Generator noise(3);
+  state_.add("schedule", schedule).add("noise", noise);
+  schedule.fill(7);
+  const auto position = (rand({5}, noise), noise.state().position);
   checkpoints.save_now(99, state_);
-  random.fill(0);
+  schedule.fill(0);
+  noise.set_state({.seed = 1, .stream = 9, .position = 0});
   checkpoints.restore(state_);
-  EXPECT_TRUE(random.holds(7));
-  EXPECT_EQ(
-      safetensors::Reader(run_ + "/step-0000000100/train.safetensors").at("random.dropout.position").bytes,
-      8u);
-  EXPECT_THROW(state_.add("random", random), ConfigError);
-  EXPECT_THROW(state_.add("a.b", random), ConfigError);
-  EXPECT_THROW(state_.add("", random), ConfigError);
+  EXPECT_TRUE(schedule.holds(7));
+  EXPECT_EQ(noise.state().seed, 3u);
+  EXPECT_EQ(noise.state().stream, 9u);
+  EXPECT_EQ(noise.state().position, position);
+  EXPECT_EQ(safetensors::Reader(run_ + "/step-0000000100/train.safetensors").at("schedule.best.loss").bytes,
+            8u);
+  EXPECT_THROW(state_.add("schedule", schedule), ConfigError);
+  EXPECT_THROW(state_.add("a.b", schedule), ConfigError);
+  EXPECT_THROW(state_.add("", schedule), ConfigError);
 }
 
 TEST_F(CheckpointerTest, RefusesOptionsBelowOne) {

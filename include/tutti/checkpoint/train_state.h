@@ -2,12 +2,14 @@
 /// What a checkpoint holds: the parts of a training run.
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tutti/tensor/named_tensor.h"
+#include "tutti/tensor/random.h"
 
 namespace tutti {
 
@@ -21,7 +23,8 @@ class TrainState {
     std::function<void(const NamedTensors&)> load_state_dict;
   };
 
-  /// The roles go by place: "model", "optimizer", "data". Further parts are added by name.
+  /// The roles go by place: "model", "optimizer", "data". The generators of the model (those of dropout, say) are
+  /// the part "random". Further parts are added by name.
   template <Stateful Model, Stateful... Others>
   explicit TrainState(Model& model, Others&... others) {
     static_assert(sizeof...(others) <= 2, "give parts after model, optimizer and data a role by add()");
@@ -29,9 +32,14 @@ class TrainState {
     const char* const roles[] = {"optimizer", "data", nullptr};
     std::size_t place = 0;
     (add(roles[place++], others), ...);
+    if constexpr (requires {
+                    { std::as_const(model).generators() } -> std::convertible_to<NamedGenerators>;
+                  }) {
+      add_generators("random", [&model] { return std::as_const(model).generators(); });
+    }
   }
 
-  /// One more part, its tensors saved as "role.name": `state.add("random", generators)`.
+  /// One more part, its tensors saved as "role.name": `state.add("schedule", schedule)`.
   /// \throws ConfigError when the role is empty, has a dot, or is taken.
   template <Stateful T>
   TrainState& add(std::string role, T& part) {
@@ -39,6 +47,8 @@ class TrainState {
                     [&part](const NamedTensors& state) { part.load_state_dict(state); }});
   }
   TrainState& add(Part part);
+  /// A generator of your own: its seed and position are saved. Its stream is not, so that ranks keep theirs.
+  TrainState& add(std::string role, Generator generator);
 
   /// Model first.
   const std::vector<Part>& parts() const { return parts_; }
@@ -52,6 +62,8 @@ class TrainState {
   void load(const NamedTensors& model, const NamedTensors& others) const;
 
  private:
+  TrainState& add_generators(std::string role, std::function<NamedGenerators()> generators);
+
   std::vector<Part> parts_;
 };
 

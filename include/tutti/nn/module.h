@@ -25,12 +25,6 @@ class MemberVisitor {
   virtual void module(const std::string& name, Module& module) = 0;
 };
 
-/// A random generator and the dotted name of the member that holds it.
-struct NamedGenerator {
-  std::string name;
-  Generator generator;
-};
-
 /// A function of tensors with parameters. Derive from it, hold tensors and modules as plain members, and tell
 /// their names in `visit`:
 ///
@@ -71,7 +65,7 @@ class Module {
   ///         different values under two names of one tensor. Nothing is changed when it throws.
   void load_state_dict(const NamedTensors& state, bool strict = true);
   /// The generators of all modules, for saving and restoring random states. Several may share a position.
-  std::vector<NamedGenerator> generators() const;
+  NamedGenerators generators() const;
   /// Elements in `parameters()`.
   std::int64_t parameter_count() const;
 

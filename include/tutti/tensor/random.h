@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "tutti/tensor/tensor.h"
 
@@ -31,6 +33,14 @@ class Generator {
  private:
   std::shared_ptr<State> state_;
 };
+
+/// A generator and the dotted name of the member that holds it.
+struct NamedGenerator {
+  std::string name;
+  Generator generator;
+};
+
+using NamedGenerators = std::vector<NamedGenerator>;
 
 /// Uniform in [low, high); f32 with 24 random bits, f64 with 53.
 Tensor rand(const Shape& shape, Generator& generator, double low = 0, double high = 1,
