@@ -1,6 +1,8 @@
 // Readable text of a tensor: at most the first and last three of each dimension once it is large.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
 #include <ostream>
 
 #include "tutti/tensor/tensor.h"
@@ -13,14 +15,17 @@ constexpr std::int64_t edge = 3;            // shown at each end of an elided di
 
 struct Printer {
   const Shape& shape;
-  const std::vector<std::string>& cells;
-  std::size_t width;
+  const std::function<std::string(std::size_t element)>& cell;
   bool elide;
-  std::string text;
+  std::size_t width = 0;
+  std::size_t widest = 0;  // of the cells printed so far
+  std::string text{};
 
   void print(int dim, std::size_t first) {
     if (dim == shape.rank()) {
-      text += fmt::format("{:>{}}", cells[first], width);
+      const std::string one = cell(first);
+      widest = std::max(widest, one.size());
+      text += fmt::format("{:>{}}", one, width);
       return;
     }
     std::size_t stride = 1;
@@ -43,7 +48,7 @@ struct Printer {
 };
 
 template <typename T>
-std::string cell(T value) {
+std::string text_of(T value) {
   if constexpr (std::is_same_v<T, bool>) return value ? "true" : "false";
   if constexpr (is_floating_point(dtype_of<T>)) return fmt::format("{:.4g}", static_cast<double>(value));
   return fmt::format("{}", static_cast<std::int64_t>(value));
@@ -55,16 +60,16 @@ std::string Tensor::str() const {
   if (!defined()) return "tensor(undefined)";
   std::vector<std::byte> bytes(static_cast<std::size_t>(numel()) * size_of(dtype()));
   copy_to_host(bytes.data());
-  std::vector<std::string> cells;
-  std::size_t width = 0;
-  visit_dtype(dtype(), [&]<typename T>() {
-    const auto* values = reinterpret_cast<const T*>(bytes.data());
-    for (std::int64_t i = 0; i < numel(); ++i) {
-      cells.push_back(cell<T>(values[i]));
-      width = std::max(width, cells.back().size());
-    }
-  });
-  Printer printer{shape(), cells, width, numel() > elide_above, ""};
+  const std::function<std::string(std::size_t)> cell = [&](std::size_t element) {
+    std::string one;
+    visit_dtype(dtype(),
+                [&]<typename T>() { one = text_of(reinterpret_cast<const T*>(bytes.data())[element]); });
+    return one;
+  };
+  // Once for the width of the cells, once to be seen.
+  Printer draft{.shape = shape(), .cell = cell, .elide = numel() > elide_above};
+  draft.print(0, 0);
+  Printer printer{.shape = shape(), .cell = cell, .elide = draft.elide, .width = draft.widest};
   printer.print(0, 0);
   const std::string where = device().is_cpu() ? "" : ", " + device().str();
   return fmt::format("tensor({}, {}, {}{})", printer.text, name_of(dtype()), shape().str(), where);
