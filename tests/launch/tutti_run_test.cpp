@@ -173,29 +173,18 @@ TEST(TuttiRun, ReturnsTheSignalThatEndedTheRun) {
   EXPECT_EQ(result.code, 128 + 15);
 }
 
-TEST(TuttiRun, RanksDieWithIt) {
-  const TemporaryDirectory directory;
-  shell(fmt::format("cd {}; " TUTTI_RUN
-                    " -n 2 sh -c 'echo $$ > pid.$TUTTI_RANK; touch $TUTTI_RANK; exec sleep 50' & "
-                    "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -KILL $!; wait $!; sleep 0.3",
-                    directory.path().string()));
-  for (const std::string rank : {"0", "1"}) {
-    const auto pid = read_file(directory / ("pid." + rank));
-    ASSERT_NE(pid, "");
-    EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1))) << rank;
-  }
-}
-
-TEST(TuttiRun, WhatTheRanksStartedDiesWithIt) {
-  const TemporaryDirectory directory;
-  shell(fmt::format("cd {}; " TUTTI_RUN
-                    " -n 2 sh -c 'sleep 50 & echo $! > pid.$TUTTI_RANK; touch $TUTTI_RANK; wait' & "
-                    "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -KILL $!; wait $!; sleep 0.3",
-                    directory.path().string()));
-  for (const std::string rank : {"0", "1"}) {
-    const auto pid = read_file(directory / ("pid." + rank));
-    ASSERT_NE(pid, "");
-    EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1))) << rank;
+TEST(TuttiRun, RanksAndWhatTheyStartedDieWithIt) {
+  for (const char* ranks : {"echo $$ > pid.$TUTTI_RANK; touch $TUTTI_RANK; exec sleep 50",
+                            "sleep 50 & echo $! > pid.$TUTTI_RANK; touch $TUTTI_RANK; wait"}) {
+    const TemporaryDirectory directory;
+    shell(fmt::format("cd {}; " TUTTI_RUN " -n 2 sh -c '{}' & "
+                      "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -KILL $!; wait $!; sleep 0.3",
+                      directory.path().string(), ranks));
+    for (const std::string rank : {"0", "1"}) {
+      const auto pid = read_file(directory / ("pid." + rank));
+      ASSERT_NE(pid, "");
+      EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1))) << rank << " of " << ranks;
+    }
   }
 }
 
