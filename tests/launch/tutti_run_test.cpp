@@ -199,6 +199,14 @@ TEST(TuttiRun, LeavesNoSharedMemoryOfRanksThatWereKilledWhileTheyJoined) {
   EXPECT_FALSE(std::filesystem::exists(name));
 }
 
+TEST(TuttiRun, LeavesFilesAloneThatAreNamedLikeSharedMemoryOfRanks) {
+  const std::string path = "/dev/shm/tutti-notes-of-a-user";
+  write_file(path, "not a segment of ranks");
+  EXPECT_EQ(tutti_run("-n 1 true").code, 0);
+  EXPECT_EQ(read_file(path), "not a segment of ranks");
+  std::filesystem::remove(path);
+}
+
 TEST(TuttiRun, SaysWhatIsWrongWithItsArguments) {
   const auto none = tutti_run("-n 2");
   EXPECT_EQ(none.code, 2);

@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <utility>
 
+#include "comm/shared/layout.h"
 #include "tutti/core/error.h"
 
 namespace tutti::comm {
@@ -81,7 +84,12 @@ void ShmFile::remove_stale() noexcept {
     const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (descriptor < 0) continue;
     ShmFile file(descriptor, path);
-    file.published_ = !file.is_locked_by_another(0);  // so that it goes
+    // Others may have files that are named like ours.
+    std::uint64_t format = 0;
+    const bool ours =
+        ::pread(descriptor, &format, sizeof format, offsetof(Preamble, format)) == sizeof format &&
+        format == Preamble::current_format;
+    file.published_ = ours && !file.is_locked_by_another(0);  // so that it goes
   }
 }
 
