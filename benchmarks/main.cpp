@@ -11,6 +11,7 @@
 #include "benchmarks/measure.h"
 #include "benchmarks/ranks.h"
 #include "benchmarks/report.h"
+#include "benchmarks/versus.h"
 #include "tutti/core/error.h"
 #include "tutti/core/version.h"
 
@@ -71,8 +72,26 @@ void add_options(CLI::App& app, const Collective& collective, Settings& settings
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("--shared-buffers", settings.shared_buffers, "Buffers from Communicator::allocate");
+  app.add_option("--vs", settings.vs,
+                 "By turns with it, measure MPI_Allreduce on the same ranks and buffer, in place")
+      ->check(CLI::IsMember({"mpi"}));
   app.add_option("--json", settings.json, "Also write the table to FILE")->type_name("FILE");
   app.footer(footer);
+}
+
+int run_against(Communicator& comm, const Collective& collective, const Settings& settings) {
+  const Peer peer = mpi_peer(comm.size(), settings.dtype, settings.op);
+  const bool speaks = comm.rank() == 0;
+  if (speaks) print_versus_header(comm, collective, peer, settings);
+  std::vector<VersusRow> rows;
+  std::size_t wrong = 0;
+  for (auto bytes = settings.min_bytes; bytes <= settings.max_bytes; bytes *= settings.factor) {
+    rows.push_back(measure_against(comm, collective, peer, settings, bytes));
+    wrong += rows.back().wrong;
+    if (speaks) print_versus_row(settings, rows.back());
+  }
+  if (speaks && !settings.json.empty()) write_versus_json(comm, collective, peer, settings, rows);
+  return wrong > 0 ? 1 : 0;
 }
 
 int run(Communicator& comm, const Collective& collective, const Settings& settings) {
@@ -110,7 +129,9 @@ int main(int argc, char** argv) {
   const auto& chosen = **std::find_if(std::begin(collectives), std::end(collectives),
                                       [&](const Collective* c) { return app.got_subcommand(c->name); });
   try {
-    return run_on_ranks(settings, argv, [&](Communicator& comm) { return run(comm, chosen, settings); });
+    return run_on_ranks(settings, argv, [&](Communicator& comm) {
+      return settings.vs.empty() ? run(comm, chosen, settings) : run_against(comm, chosen, settings);
+    });
   } catch (const Error& error) {
     fmt::print(stderr, "tutti-bench: {}\n", error.what());
     return 1;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <memory>
 #include <vector>
 
+#include "benchmarks/buffer.h"
 #include "benchmarks/pattern.h"
 
 namespace tutti::bench {
@@ -13,26 +13,6 @@ namespace {
 
 constexpr int warm_up_calls = 3;
 constexpr double round_seconds = 0.05;
-
-class Buffer {
- public:
-  Buffer(Communicator& comm, std::size_t count, const Settings& settings) {
-    const auto bytes = count * size_of(settings.dtype);
-    if (settings.shared_buffers) {
-      shared_ = comm.allocate(bytes);
-      view_ = {shared_.get(), count, settings.dtype};
-    } else {
-      plain_.resize(bytes);
-      view_ = {plain_.data(), count, settings.dtype};
-    }
-  }
-  BufferView view() const { return view_; }
-
- private:
-  std::shared_ptr<void> shared_;
-  std::vector<std::byte> plain_;
-  BufferView view_;
-};
 
 // Seconds for one of `calls` calls, on the slowest rank.
 template <typename Call>
@@ -71,12 +51,7 @@ Timing measure_form(Communicator& comm, const Collective& collective, const Sett
 
 Row measure(Communicator& comm, const Collective& collective, const Settings& settings, std::size_t bytes) {
   const auto count = std::max<std::size_t>(1, bytes / size_of(settings.dtype));
-  const Pattern input(settings.dtype, [&](std::size_t i) {
-    return collective.input(i, comm.rank(), comm.size(), settings.op);
-  });
-  const Pattern result(settings.dtype, [&](std::size_t i) {
-    return collective.result(i, comm.rank(), comm.size(), settings.op, settings.dtype);
-  });
+  const Pattern input = input_of(comm, collective, settings), result = result_of(comm, collective, settings);
   const Buffer in(comm, count, settings);
   const Buffer out(comm, count, settings);
   return {in.view().bytes(), count,

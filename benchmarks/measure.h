@@ -19,6 +19,7 @@ struct Settings {
   int iterations = 0;  // 0: as many as fill a twentieth of a second
   int rounds = 5;
   bool shared_buffers = false;  // from Communicator::allocate
+  std::string vs;               // "mpi": measure it too, by turns
   std::string json;
 };
 

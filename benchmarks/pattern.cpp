@@ -34,6 +34,17 @@ void Pattern::fill(BufferView buffer) const {
   }
 }
 
+Pattern input_of(const Communicator& comm, const Collective& collective, const Settings& settings) {
+  return {settings.dtype,
+          [&](std::size_t i) { return collective.input(i, comm.rank(), comm.size(), settings.op); }};
+}
+
+Pattern result_of(const Communicator& comm, const Collective& collective, const Settings& settings) {
+  return {settings.dtype, [&](std::size_t i) {
+            return collective.result(i, comm.rank(), comm.size(), settings.op, settings.dtype);
+          }};
+}
+
 std::size_t Pattern::wrong(ConstBufferView buffer) const {
   const auto* from = static_cast<const std::byte*>(buffer.data);
   std::size_t count = 0;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "benchmarks/measure.h"
 #include "tutti/core/buffer_view.h"
 
 namespace tutti::bench {
@@ -22,5 +23,9 @@ class Pattern {
   std::size_t width_;
   std::vector<std::byte> bytes_;
 };
+
+// What this rank brings to a collective, and what it must get.
+Pattern input_of(const Communicator& comm, const Collective& collective, const Settings& settings);
+Pattern result_of(const Communicator& comm, const Collective& collective, const Settings& settings);
 
 }  // namespace tutti::bench

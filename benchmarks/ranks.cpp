@@ -75,10 +75,12 @@ int run_on_ranks(const Settings& settings, char** argv, const std::function<int(
     World world;
     return body(world);
   }
+  if (settings.backend == "threads" && !settings.vs.empty())
+    throw ConfigError("tutti-bench: --vs mpi needs processes: --backend shm or mpi");
   if (settings.backend == "threads") return run_on_threads(settings.ranks, body);
   setenv(started, "1", 1);
   setenv("TUTTI_BACKEND", settings.backend.c_str(), 1);
-  if (settings.backend == "mpi") become_mpirun(settings.ranks, argv);
+  if (settings.backend == "mpi" || settings.vs == "mpi") become_mpirun(settings.ranks, argv);
   launch::Options options;
   options.name = "tutti-bench";
   options.ranks = settings.ranks;

@@ -67,31 +67,38 @@ std::size_t print_summary(const std::vector<Row>& rows) {
   return wrong;
 }
 
-void write_json(const Communicator& comm, const Collective& collective, const Settings& settings,
-                const std::vector<Row>& rows) {
-  nlohmann::json table = nlohmann::json::array();
-  for (const auto& row : rows) {
-    table.push_back({{"size", row.bytes},
-                     {"count", row.count},
-                     {"out_of_place", to_json(row.out_of_place)},
-                     {"in_place", to_json(row.in_place)}});
-  }
-  const nlohmann::json document = {{"tutti", version()},
-                                   {"collective", collective.name},
-                                   {"backend", comm.backend()},
-                                   {"ranks", comm.size()},
-                                   {"dtype", name_of(settings.dtype)},
-                                   {"op", op_name(collective, settings)},
-                                   {"buffers", settings.shared_buffers ? "shared" : "plain"},
-                                   {"rounds", settings.rounds},
-                                   {"machine", describe_machine()},
-                                   {"rows", table},
-                                   {"average_busbw_gb_s", average_bus_bandwidth(rows)}};
+nlohmann::json describe(const Communicator& comm, const Collective& collective, const Settings& settings) {
+  return {{"tutti", version()},
+          {"collective", collective.name},
+          {"backend", comm.backend()},
+          {"ranks", comm.size()},
+          {"dtype", name_of(settings.dtype)},
+          {"op", op_name(collective, settings)},
+          {"buffers", settings.shared_buffers ? "shared" : "plain"},
+          {"rounds", settings.rounds},
+          {"machine", describe_machine()},
+          {"rows", nlohmann::json::array()}};
+}
+
+void write_document(const Settings& settings, const nlohmann::json& document) {
   std::ofstream file(settings.json);
   file << document.dump(2) << '\n';
   file.close();
   if (!file)
     throw DataError(fmt::format("tutti-bench: cannot write {}: {}", settings.json, std::strerror(errno)));
+}
+
+void write_json(const Communicator& comm, const Collective& collective, const Settings& settings,
+                const std::vector<Row>& rows) {
+  auto document = describe(comm, collective, settings);
+  for (const auto& row : rows) {
+    document["rows"].push_back({{"size", row.bytes},
+                                {"count", row.count},
+                                {"out_of_place", to_json(row.out_of_place)},
+                                {"in_place", to_json(row.in_place)}});
+  }
+  document["average_busbw_gb_s"] = average_bus_bandwidth(rows);
+  write_document(settings, document);
 }
 
 }  // namespace tutti::bench

@@ -1,6 +1,7 @@
 // The table on the terminal, and the same as JSON.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -16,5 +17,9 @@ std::size_t print_summary(const std::vector<Row>& rows);
 // Throws DataError when the file cannot be written.
 void write_json(const Communicator& comm, const Collective& collective, const Settings& settings,
                 const std::vector<Row>& rows);
+
+// The parts of the JSON that every table has; its rows are empty.
+nlohmann::json describe(const Communicator& comm, const Collective& collective, const Settings& settings);
+void write_document(const Settings& settings, const nlohmann::json& document);
 
 }  // namespace tutti::bench

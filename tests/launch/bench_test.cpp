@@ -42,6 +42,39 @@ TEST(Bench, MeasuresMpi) {
   const std::string mpirun = MPIRUN;
   check_backend("mpi", mpirun.substr(0, mpirun.rfind(' ')));
 }
+
+TEST(Bench, MeasuresAPeerByTurns) {
+  const std::string mpirun = MPIRUN;
+  const TemporaryDirectory directory;
+  const auto json = directory / "result.json";
+  for (const char* buffers : {"", "--shared-buffers"}) {
+    const auto result =
+        shell(fmt::format("{} " TUTTI_BENCH " all_reduce -n 3 --vs mpi --min 4 --max 64K --factor 128 "
+                          "--iters 2 --rounds 3 --json {} {}",
+                          mpirun.substr(0, mpirun.rfind(' ')), json, buffers));
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_THAT(result.out, HasSubstr("3 ranks, back end shm"));
+    const auto document = nlohmann::json::parse(read_file(json));
+    EXPECT_THAT(document["peer"].get<std::string>(), HasSubstr("MPI"));
+    ASSERT_EQ(document["rows"].size(), 3u);  // 4, 512, 64K
+    for (const auto& row : document["rows"]) {
+      EXPECT_GT(row["time_us"], 0);
+      EXPECT_GT(row["peer_time_us"], 0);
+      EXPECT_LE(row["ratio_min"], row["ratio"]);
+      EXPECT_LE(row["ratio"], row["ratio_max"]);
+      EXPECT_EQ(row["wrong"], 0);
+    }
+  }
+}
+
+TEST(Bench, SaysWhatAPeerLacks) {
+  EXPECT_THAT(shell(TUTTI_RUN " -n 2 " TUTTI_BENCH " all_reduce --vs mpi").err,
+              HasSubstr("MPI has 1 rank(s), Tutti 2: mpirun must start them"));
+  EXPECT_THAT(shell(TUTTI_BENCH " all_reduce --vs mpi --backend threads").err,
+              HasSubstr("--vs mpi needs processes"));
+  EXPECT_THAT(shell(std::string(MPIRUN) + " -n 1 " TUTTI_BENCH " all_reduce --vs mpi --dtype bf16").err,
+              HasSubstr("MPI has no bf16"));
+}
 #endif
 
 TEST(Bench, UsesTheRanksThatAreThere) {
