@@ -74,15 +74,15 @@ void MpiGroup::finish(Requests& requests, const Running& running) {
   for (std::uint64_t polls = 1; !requests.test(); ++polls) {
     if (failed_) {
       throw CommError(fmt::format("{} #{}: {}", running.name, running.sequence, failure()), running.name,
-                      running.sequence, rank_);
+                      running.sequence, failed_rank_);
     }
     int aborted = 0;
     MPI_Status status;
     check_mpi(MPI_Test(&abort_, &aborted, &status), "MPI_Test");
     if (aborted) {
-      throw CommError(fmt::format("{} #{}: rank {} aborted the group: {}", running.name, running.sequence,
-                                  status.MPI_SOURCE, abort_reason_.data()),
-                      running.name, running.sequence, status.MPI_SOURCE);
+      fail(fmt::format("rank {} aborted the group: {}", status.MPI_SOURCE, abort_reason_.data()),
+           status.MPI_SOURCE);
+      continue;  // what the rank did of this collective before may be all that was missing
     }
     if (polls % 64 != 0) continue;
     if (std::chrono::steady_clock::now() >= running.deadline) {
@@ -111,12 +111,15 @@ void MpiGroup::abort(std::string_view reason) {
       MPI_Request_free(&request);
     }
   }
-  fail(fmt::format("rank {} aborted the group: {}", rank_, reason));
+  fail(fmt::format("rank {} aborted the group: {}", rank_, reason), rank_);
 }
 
-void MpiGroup::fail(std::string_view reason) {
+void MpiGroup::fail(std::string_view reason, int rank) {
   std::scoped_lock lock(mutex_);
-  if (failure_.empty()) failure_ = reason;
+  if (!failed_) {
+    failure_ = reason;
+    failed_rank_ = rank;
+  }
   failed_ = true;
   session_->fail();
 }
@@ -130,7 +133,7 @@ void MpiGroup::check_alive(const Running& running) {
   if (!failed_) return;
   throw CommError(
       fmt::format("{} #{}: the group failed before: {}", running.name, running.sequence, failure()),
-      running.name, running.sequence, -1);
+      running.name, running.sequence, failed_rank_);
 }
 
 }  // namespace tutti::comm

@@ -55,7 +55,8 @@ class MpiGroup {
   void finish(Requests& requests, const Running& running);
 
   void abort(std::string_view reason);
-  void fail(std::string_view reason);
+  // The first failure stays; `rank` is the one at fault, -1 where none can be named.
+  void fail(std::string_view reason, int rank = -1);
   // Throws when this group has failed.
   void check_alive(const Running& running);
 
@@ -73,6 +74,7 @@ class MpiGroup {
   std::atomic<bool> failed_ = false;  // another thread may abort
   mutable std::mutex mutex_;
   std::string failure_;
+  std::atomic<int> failed_rank_ = -1;
   std::array<char, 256> abort_reason_{};
   MPI_Request abort_ = MPI_REQUEST_NULL;  // the receive of a peer's abort
 };
