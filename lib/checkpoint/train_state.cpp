@@ -64,7 +64,7 @@ TrainState& TrainState::add(std::string role, Generator generator) {
   return add_generators(std::move(role), [generator] { return NamedGenerators{{"state", generator}}; });
 }
 
-TrainState& TrainState::add_generators(std::string role, std::function<NamedGenerators()> generators) {
+TrainState& TrainState::add_generators(std::string role, const std::function<NamedGenerators()>& generators) {
   return add(Part{std::move(role), [generators] { return states_of(generators()); },
                   [generators](const NamedTensors& state) { set_states(generators(), state); }});
 }

@@ -3,10 +3,10 @@
 
 #include "tests/support/files.h"
 #include "tests/support/ranks.h"
-#include "tutti/nn/loss.h"
 #include "tutti/checkpoint/checkpointer.h"
 #include "tutti/data/text_loader.h"
 #include "tutti/nn/gpt.h"
+#include "tutti/nn/loss.h"
 #include "tutti/optim/adam.h"
 #include "tutti/parallel/data_parallel.h"
 

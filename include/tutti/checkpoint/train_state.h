@@ -62,7 +62,7 @@ class TrainState {
   void load(const NamedTensors& model, const NamedTensors& others) const;
 
  private:
-  TrainState& add_generators(std::string role, std::function<NamedGenerators()> generators);
+  TrainState& add_generators(std::string role, const std::function<NamedGenerators()>& generators);
 
   std::vector<Part> parts_;
 };
