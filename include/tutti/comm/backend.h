@@ -17,7 +17,8 @@ namespace tutti::comm {
 /// One rank's end of a group. Counts are checked, buffers are on the CPU and pointers valid when a call
 /// arrives. `in` and `out` do not overlap, with two exceptions: all_reduce may get the same memory twice, and
 /// all_gather may get as `in` the block of `out` that belongs to this rank. `Call` carries the identity of a
-/// collective for errors and for the detection of mismatched calls. Used by one thread at a time.
+/// collective for errors and for the detection of mismatched calls. Used by one thread at a time, which need
+/// not always be the same one.
 class Backend {
  public:
   /// Which collective this is, and how long it may take.
@@ -27,16 +28,38 @@ class Backend {
     /// each ordered pair of ranks.
     std::uint64_t sequence;
     std::chrono::milliseconds timeout;
-    Stream stream;
+    Stream stream = nullptr;
+    ReduceOrder order = ReduceOrder::tree;
+  };
+
+  /// The other end of a message, and the number of the message on its ordered pair of ranks, from 1.
+  struct Endpoint {
+    int rank = -1;  ///< -1 for none
+    std::uint64_t message = 0;
+  };
+
+  /// When the collectives of a back end are done.
+  enum class Completion : std::uint8_t {
+    /// When the call returns. Where overlap is asked for, a progress thread makes the call.
+    on_return,
+    /// The same, and no other thread may make it.
+    on_return_same_thread,
+    /// When the device that runs them gets there: calls return at once.
+    on_device,
   };
 
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  virtual Completion completion() const { return Completion::on_return; }
 
   /// Ranks of the same `color` form a new group, ordered by `key`, then by rank.
   virtual std::unique_ptr<Backend> split(int color, int key, const Call& call) = 0;
+
+  /// The ranks that call this, after a failure, form a new group, in their old order. A rank that is dead, has
+  /// left, or does not call it before the deadline of those that do, is no part of it.
+  virtual std::unique_ptr<Backend> shrink(const Call& call);
 
   /// Memory that peers can map, so that collectives on it copy nothing; plain memory where there is none.
   virtual std::shared_ptr<void> allocate(std::size_t bytes);
@@ -51,8 +74,10 @@ class Backend {
   virtual Work gather(ConstBufferView in, BufferView out, int root, const Call& call) = 0;
   /// `in` is empty except on `root`.
   virtual Work scatter(ConstBufferView in, BufferView out, int root, const Call& call) = 0;
-  virtual Work send(ConstBufferView in, int to, const Call& call) = 0;
-  virtual Work recv(BufferView out, int from, const Call& call) = 0;
+  /// Sends `in` to one rank and receives `out` from one, at once. Where an endpoint is none, its buffer is
+  /// empty. Neither is this rank, unless both are, with the same count and type.
+  virtual Work send_recv(ConstBufferView in, Endpoint to, BufferView out, Endpoint from,
+                         const Call& call) = 0;
   virtual Work barrier(const Call& call) = 0;
 
   /// Makes every wait of this group, here and on its peers where the engine can, fail with `reason`. Any

@@ -5,30 +5,36 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "tutti/comm/backend.h"
+#include "tutti/comm/flight_recorder.h"
 
 namespace tutti {
+namespace comm {
+class Executor;
+}
 
 /// A group of ranks that communicate. Every rank calls the same collectives in the same order, with the same
 /// counts, types and reductions; a difference is detected and named in the error on every rank. A
-/// communicator is used by one thread at a time; several may live in one process. After an error that is no
-/// argument error (ShapeError, DTypeError) the communicator is of no further use.
+/// communicator is used by one thread at a time; several may live in one process.
 ///
-/// `all_reduce_async` returns a `comm::Work`. On the CPU back ends it runs the collective before it returns,
-/// with a Work that is done, and throws what the blocking form throws. Buffers are any contiguous range
-/// (`std::vector`, `std::span`), a `BufferView`, or a contiguous Tensor. Where a collective takes `in` and
-/// `out`, these do not overlap, except where the call without `in` says that it works in place.
-/// Floating-point sums are in rank order of one fixed binary tree on the back ends self, threads, shm and
+/// Buffers are any contiguous range (`std::vector`, `std::span`), a `BufferView`, or a contiguous Tensor. Where a
+/// collective takes `in` and `out`, these do not overlap, except where the call without `in` says that it works in
+/// place. Floating-point sums are in rank order of one fixed binary tree on the back ends self, threads, shm and
 /// mpi: ((0 + 1) + (2 + 3)) + 4 on five ranks, whatever the count and the position; bf16 and f16 are summed
-/// in f32.
+/// in f32. `Options::order` gives that up for the engine's own order.
+///
+/// Each collective has a form `..._async` that returns a `comm::Work` at once. The collectives of a communicator run
+/// one after another, in the order of the calls, blocking ones and others alike, whatever order the works are waited
+/// for in. On the CPU back ends a thread of the communicator's own runs them, from the first such call on. The
+/// buffers belong to the collective until its work is done.
 ///
 /// Every collective throws ShapeError (sizes, root, overlap, null pointers), DTypeError and DeviceError for
 /// its arguments, before anything is sent; CommError when a peer died, left, aborted or called something
-/// else; and TimeoutError when ranks have not arrived by the deadline. Both name the rank.
+/// else; and TimeoutError when ranks have not arrived by the deadline. Both name the rank. After one of these two the
+/// communicator refuses every further call with the same error; the ranks that are left can go on with `shrink`.
 class Communicator {
  public:
   explicit Communicator(std::unique_ptr<comm::Backend> backend);
@@ -36,11 +42,12 @@ class Communicator {
   Communicator();
   Communicator(Communicator&&) noexcept;
   Communicator& operator=(Communicator&&) noexcept;
+  /// Waits for what is under way, at most until its deadline.
   virtual ~Communicator();
 
   int rank() const;
   int size() const;
-  /// "self", "threads", "shm" or "mpi".
+  /// "self", "threads", "shm", "mpi" or "nccl".
   std::string_view backend() const;
 
   /// Deadline of every wait that is given none of its own; 5 minutes at first.
@@ -59,27 +66,47 @@ class Communicator {
   /// Block r of the reduction of `in` (size() blocks of `out.count` elements) to rank r.
   void reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op = ReduceOp::sum,
                       const comm::Options& options = {});
+  comm::Work reduce_scatter_async(ConstBufferView in, BufferView out, ReduceOp op = ReduceOp::sum,
+                                  const comm::Options& options = {});
   /// Every rank's `in`, in rank order, to all; `out.count` is size() * `in.count`.
   void all_gather(ConstBufferView in, BufferView out, const comm::Options& options = {});
+  comm::Work all_gather_async(ConstBufferView in, BufferView out, const comm::Options& options = {});
   /// The same in place: rank r's part stands at block r of `buffer` already.
   void all_gather(BufferView buffer, const comm::Options& options = {});
+  comm::Work all_gather_async(BufferView buffer, const comm::Options& options = {});
   /// `buffer` of rank `root` to all.
   void broadcast(BufferView buffer, int root = 0, const comm::Options& options = {});
+  comm::Work broadcast_async(BufferView buffer, int root = 0, const comm::Options& options = {});
   /// Block j of rank i's `in` becomes block i of rank j's `out`.
   void all_to_all(ConstBufferView in, BufferView out, const comm::Options& options = {});
+  comm::Work all_to_all_async(ConstBufferView in, BufferView out, const comm::Options& options = {});
   /// Every rank's `in`, in rank order, to `root`; elsewhere `out` is not used and may be empty.
   void gather(ConstBufferView in, BufferView out, int root = 0, const comm::Options& options = {});
+  comm::Work gather_async(ConstBufferView in, BufferView out, int root = 0,
+                          const comm::Options& options = {});
   /// Block r of `root`'s `in` to rank r; elsewhere `in` is not used and may be empty.
   void scatter(ConstBufferView in, BufferView out, int root = 0, const comm::Options& options = {});
+  comm::Work scatter_async(ConstBufferView in, BufferView out, int root = 0,
+                           const comm::Options& options = {});
+  /// Returns when every rank has called it.
+  void barrier(const comm::Options& options = {});
+  comm::Work barrier_async(const comm::Options& options = {});
+
   /// To another rank, which calls `recv` with the same count and type. Messages between two ranks keep their
   /// order. `send` may wait until the receiver takes the message.
   void send(ConstBufferView in, int to, const comm::Options& options = {});
   void recv(BufferView out, int from, const comm::Options& options = {});
-  /// Returns when every rank has called it.
-  void barrier(const comm::Options& options = {});
+  /// Both at once, so that ranks can pass messages around without waiting for each other; `to` and `from` may be
+  /// the same rank, and this one if both are.
+  void send_recv(ConstBufferView in, int to, BufferView out, int from, const comm::Options& options = {});
 
   /// Ranks of the same `color` form a new communicator, ordered by `key`, then by rank.
   Communicator split(int color, int key = 0, const comm::Options& options = {});
+
+  /// After a failure: a new communicator of the ranks that call this before the deadline, in their old order. Ranks
+  /// that are dead are not waited for. This communicator stays as it is. On the back ends self, threads and shm.
+  /// \throws CommError where the back end has no such thing, or when this rank came too late.
+  Communicator shrink(const comm::Options& options = {});
 
   /// Memory in which collectives run without a copy (shared among ranks where the back end can).
   /// It lives as long as the returned pointer, beyond the communicator if need be.
@@ -90,11 +117,17 @@ class Communicator {
   /// Any thread may call it, as a watchdog does.
   void abort(std::string_view reason);
 
- private:
-  comm::Backend::Call call(const char* name, const comm::Options& options);
-  comm::Backend::Call message(const char* name, std::uint64_t& count, const comm::Options& options);
+  /// The last 256 collectives and messages, the newest last. Any thread may call it, while others run. When a
+  /// collective fails, the last ones are also written to the log.
+  std::vector<comm::FlightRecord> flight_record() const;
 
-  std::unique_ptr<comm::Backend> backend_;
+ private:
+  struct Calls;
+
+  comm::Backend::Call call(const char* name, const comm::Options& options);
+  comm::Backend::Endpoint endpoint(int rank, std::vector<std::uint64_t>& counts);
+
+  std::unique_ptr<comm::Executor> executor_;
   std::chrono::milliseconds timeout_{std::chrono::minutes(5)};
   std::uint64_t sequence_ = 0;
   std::vector<std::uint64_t> sent_;  // to and from each rank

@@ -1,5 +1,5 @@
 /// \file
-/// What a collective is told: the deadline and the stream.
+/// What a collective is told: the deadline, the stream and the order of its sums.
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,8 @@ struct Options {
   std::optional<std::chrono::milliseconds> timeout{};
   /// The stream after whose work the collective runs, and that `Work::wait_on` orders behind it.
   Stream stream = nullptr;
+  /// Of reductions; every rank gives the same.
+  ReduceOrder order = ReduceOrder::tree;
 };
 
 }  // namespace tutti::comm

@@ -33,12 +33,6 @@ Signature rooted(Signature signature, int root) {
   return signature;
 }
 
-// The same on both sides.
-Signature message(Backend::Call call, std::size_t count, DType dtype) {
-  call.name = "send/recv";
-  return make_signature(call, count, dtype);
-}
-
 // Sends `block` bytes from `in` to every other rank, and takes as many from each into `out`; an empty view
 // stands for "none". `spread`: a block of `in` for each rank, and not one for all.
 void exchange(MpiGroup& group, const Running& running, ConstBufferView in, BufferView out, std::size_t block,
@@ -67,29 +61,42 @@ void transfer(MpiGroup& group, const Running& running, ConstBufferView in, Buffe
 
 }  // namespace
 
+template <typename Body>
+Work MpiBackend::run(const Call& call, Body body) {
+  const Running running(call);
+  group_->check_alive(running);
+  try {
+    body(*group_, running);
+  } catch (const std::exception& error) {
+    group_->fail(error.what());
+    throw;
+  }
+  return {};
+}
+
 Work MpiBackend::all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+  return run(call, [&](MpiGroup& group, const Running& running) {
     group.meet(running, reducing(make_signature(call, out.count, out.dtype), op));
     mpi_all_reduce(group, running, in, out, op);
   });
 }
 
 Work MpiBackend::reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+  return run(call, [&](MpiGroup& group, const Running& running) {
     group.meet(running, reducing(make_signature(call, out.count, out.dtype), op));
     mpi_reduce_scatter(group, running, in, out, op);
   });
 }
 
 Work MpiBackend::all_gather(ConstBufferView in, BufferView out, const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+  return run(call, [&](MpiGroup& group, const Running& running) {
     group.meet(running, make_signature(call, in.count, in.dtype));
     exchange(group, running, in, out, in.bytes(), false);
   });
 }
 
 Work MpiBackend::broadcast(BufferView buffer, int root, const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+  return run(call, [&](MpiGroup& group, const Running& running) {
     group.meet(running, rooted(make_signature(call, buffer.count, buffer.dtype), root));
     if (group.rank() == root) {
       exchange(group, running, buffer, {}, buffer.bytes(), false);
@@ -100,7 +107,7 @@ Work MpiBackend::broadcast(BufferView buffer, int root, const Call& call) {
 }
 
 Work MpiBackend::all_to_all(ConstBufferView in, BufferView out, const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+  return run(call, [&](MpiGroup& group, const Running& running) {
     const auto ranks = static_cast<std::size_t>(group.size());
     group.meet(running, make_signature(call, in.count / ranks, in.dtype));
     exchange(group, running, in, out, in.bytes() / ranks, true);
@@ -108,7 +115,7 @@ Work MpiBackend::all_to_all(ConstBufferView in, BufferView out, const Call& call
 }
 
 Work MpiBackend::gather(ConstBufferView in, BufferView out, int root, const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+  return run(call, [&](MpiGroup& group, const Running& running) {
     group.meet(running, rooted(make_signature(call, in.count, in.dtype), root));
     if (group.rank() == root) {
       copy(at(out, in.bytes(), root), at(in, 0, 0), in.bytes());
@@ -120,7 +127,7 @@ Work MpiBackend::gather(ConstBufferView in, BufferView out, int root, const Call
 }
 
 Work MpiBackend::scatter(ConstBufferView in, BufferView out, int root, const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+  return run(call, [&](MpiGroup& group, const Running& running) {
     group.meet(running, rooted(make_signature(call, out.count, out.dtype), root));
     if (group.rank() == root) {
       copy(at(out, 0, 0), at(in, out.bytes(), root), out.bytes());
@@ -131,29 +138,25 @@ Work MpiBackend::scatter(ConstBufferView in, BufferView out, int root, const Cal
   });
 }
 
-Work MpiBackend::send(ConstBufferView in, int to, const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, message(call, in.count, in.dtype), to);
-    transfer(group, running, in, {}, to);
-  });
-}
-
-Work MpiBackend::recv(BufferView out, int from, const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
-    group.meet(running, message(call, out.count, out.dtype), from);
-    transfer(group, running, {}, out, from);
+Work MpiBackend::send_recv(ConstBufferView in, Endpoint to, BufferView out, Endpoint from, const Call& call) {
+  return run(call, [&](MpiGroup& group, const Running& running) {
+    group.meet(running, in, to, out, from);
+    auto messages = group.requests();
+    if (out.count > 0) messages.receive(out.data, out.bytes(), from.rank, MpiGroup::data_tag);
+    if (in.count > 0) messages.send(in.data, in.bytes(), to.rank, MpiGroup::data_tag);
+    group.finish(messages, running);
   });
 }
 
 Work MpiBackend::barrier(const Call& call) {
-  return queue_->start(call, [=](MpiGroup& group, const Running& running) {
+  return run(call, [&](MpiGroup& group, const Running& running) {
     group.meet(running, make_signature(call, 0, DType::u8));
   });
 }
 
 std::unique_ptr<Backend> MpiBackend::split(int color, int key, const Call& call) {
   std::unique_ptr<Backend> result;
-  auto work = queue_->start(call, [&](MpiGroup& group, const Running& running) {
+  run(call, [&](MpiGroup& group, const Running& running) {
     group.meet(running, make_signature(call, 0, DType::i32));
     // MPI takes no negative colour: the first rank of a colour stands for it.
     std::vector<int> colors(static_cast<std::size_t>(group.size()));
@@ -162,10 +165,9 @@ std::unique_ptr<Backend> MpiBackend::split(int color, int key, const Call& call)
     // All have met, so that MPI_Comm_split has nobody to wait for.
     MPI_Comm comm;
     check_mpi(MPI_Comm_split(group.comm(), static_cast<int>(first), key, &comm), "MPI_Comm_split");
-    result = std::make_unique<MpiBackend>(std::make_shared<MpiGroup>(group.session(), comm));
+    result = std::make_unique<MpiBackend>(std::make_unique<MpiGroup>(group.session(), comm));
     MPI_Comm_free(&comm);
-  });
-  work.wait();
+  }).wait();
   return result;
 }
 

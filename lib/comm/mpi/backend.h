@@ -1,19 +1,23 @@
 // The collectives over MPI.
 #pragma once
 
-#include "comm/mpi/queue.h"
+#include <memory>
+
+#include "comm/mpi/group.h"
 #include "tutti/comm/backend.h"
 
 namespace tutti::comm {
 
 class MpiBackend : public Backend {
  public:
-  explicit MpiBackend(std::shared_ptr<MpiGroup> group)
-      : queue_(std::make_shared<MpiQueue>(std::move(group))) {}
+  explicit MpiBackend(std::unique_ptr<MpiGroup> group) : group_(std::move(group)) {}
 
   std::string_view name() const override { return "mpi"; }
-  int rank() const override { return queue_->group().rank(); }
-  int size() const override { return queue_->group().size(); }
+  int rank() const override { return group_->rank(); }
+  int size() const override { return group_->size(); }
+  Completion completion() const override {
+    return group_->session()->threaded() ? Completion::on_return : Completion::on_return_same_thread;
+  }
 
   std::unique_ptr<Backend> split(int color, int key, const Call& call) override;
   Work all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) override;
@@ -23,13 +27,16 @@ class MpiBackend : public Backend {
   Work all_to_all(ConstBufferView in, BufferView out, const Call& call) override;
   Work gather(ConstBufferView in, BufferView out, int root, const Call& call) override;
   Work scatter(ConstBufferView in, BufferView out, int root, const Call& call) override;
-  Work send(ConstBufferView in, int to, const Call& call) override;
-  Work recv(BufferView out, int from, const Call& call) override;
+  Work send_recv(ConstBufferView in, Endpoint to, BufferView out, Endpoint from, const Call& call) override;
   Work barrier(const Call& call) override;
-  void abort(std::string_view reason) override { queue_->group().abort(reason); }
+  void abort(std::string_view reason) override { group_->abort(reason); }
 
  private:
-  std::shared_ptr<MpiQueue> queue_;
+  // Runs `body(running)`; whatever it throws, the group has failed.
+  template <typename Body>
+  Work run(const Call& call, Body body);
+
+  std::unique_ptr<MpiGroup> group_;
 };
 
 }  // namespace tutti::comm

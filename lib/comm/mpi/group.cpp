@@ -13,6 +13,13 @@ namespace {
 
 constexpr int signature_tag = 2;
 constexpr int abort_tag = 3;
+constexpr int sender_tag = 4;
+constexpr int receiver_tag = 5;
+
+// Of a message, the same on both sides.
+Signature message(Backend::Endpoint end, ConstBufferView buffer) {
+  return make_signature({"message", end.message, {}}, buffer.count, buffer.dtype);
+}
 
 }  // namespace
 
@@ -54,13 +61,22 @@ void MpiGroup::meet(const Running& running, const Signature& mine) {
     compare(running, mine, others[static_cast<std::size_t>(rank)], rank);
 }
 
-void MpiGroup::meet(const Running& running, const Signature& mine, int peer) {
-  Signature other;
+void MpiGroup::meet(const Running& running, ConstBufferView in, Backend::Endpoint to, ConstBufferView out,
+                    Backend::Endpoint from) {
+  const Signature sending = message(to, in), receiving = message(from, out);
+  Signature received = sending, sent = receiving;
   auto messages = requests();
-  messages.receive(&other, sizeof other, peer, signature_tag);
-  messages.send(&mine, sizeof mine, peer, signature_tag);
+  if (to.rank >= 0) {
+    messages.receive(&received, sizeof received, to.rank, receiver_tag);
+    messages.send(&sending, sizeof sending, to.rank, sender_tag);
+  }
+  if (from.rank >= 0) {
+    messages.receive(&sent, sizeof sent, from.rank, sender_tag);
+    messages.send(&receiving, sizeof receiving, from.rank, receiver_tag);
+  }
   finish(messages, running);
-  compare(running, mine, other, peer);
+  compare(running, sending, received, to.rank);
+  compare(running, receiving, sent, from.rank);
 }
 
 void MpiGroup::compare(const Running& running, const Signature& mine, const Signature& other, int rank) {

@@ -22,8 +22,11 @@ namespace tutti::comm {
 
 // Identity of the collective under way, and when it must be done.
 struct Running {
-  explicit Running(const Backend::Call& call, std::chrono::milliseconds limit)
-      : name(call.name), sequence(call.sequence), timeout(limit), deadline(deadline_after(limit)) {}
+  explicit Running(const Backend::Call& call)
+      : name(call.name),
+        sequence(call.sequence),
+        timeout(call.timeout),
+        deadline(deadline_after(call.timeout)) {}
 
   const char* name;
   std::uint64_t sequence;
@@ -47,8 +50,9 @@ class MpiGroup {
 
   // Waits until every rank has arrived at the collective, and makes sure that it is the same one.
   void meet(const Running& running, const Signature& mine);
-  // The same between this rank and `peer`.
-  void meet(const Running& running, const Signature& mine, int peer);
+  // The same for a message to one rank and one from another, or one of both.
+  void meet(const Running& running, ConstBufferView in, Backend::Endpoint to, ConstBufferView out,
+            Backend::Endpoint from);
 
   Requests requests() const { return Requests(comm_); }
   // Waits until `requests` are finished; TimeoutError names the ranks that they wait for.

@@ -49,9 +49,12 @@ MpiSession::MpiSession(int* argc, char*** argv) {
     check_mpi(MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &granted), "MPI_Init_thread");
     ours_ = true;
   }
-  if (granted < MPI_THREAD_MULTIPLE) {
-    logging::write(logging::Level::warning,
-                   "MPI does not grant MPI_THREAD_MULTIPLE: use communicators from one thread");
+  threaded_ = granted == MPI_THREAD_MULTIPLE;
+  if (!threaded_) {
+    logging::write(
+        logging::Level::warning,
+        "MPI does not grant MPI_THREAD_MULTIPLE: use communicators from one thread; collectives that are "
+        "started without waiting run at once");
   }
 }
 

@@ -21,6 +21,9 @@ class MpiSession {
   // to end without, which tells mpirun to end the job.
   void fail() { failed_ = true; }
 
+  // Whether any thread may call MPI, at any time.
+  bool threaded() const { return threaded_; }
+
   // Whether MPI functions may still be called: the application may finalise before the last communicator
   // goes.
   static bool usable();
@@ -29,6 +32,7 @@ class MpiSession {
   MpiSession(int* argc, char*** argv);
 
   bool ours_ = false;
+  bool threaded_ = false;
   std::atomic<bool> failed_ = false;
 };
 

@@ -27,7 +27,7 @@ MpiWorld make_mpi_world(const Launch& launch, int* argc, char*** argv) {
   MPI_Comm_size(machine, &world.local_size);
   MPI_Comm_free(&machine);
   world.backend =
-      std::make_unique<MpiBackend>(std::make_shared<MpiGroup>(std::move(session), MPI_COMM_WORLD));
+      std::make_unique<MpiBackend>(std::make_unique<MpiGroup>(std::move(session), MPI_COMM_WORLD));
   return world;
 }
 

@@ -22,6 +22,7 @@ class SelfBackend final : public Backend {
     check(call);
     return make_self_backend();
   }
+  std::unique_ptr<Backend> shrink(const Call&) override { return make_self_backend(); }
 
   Work all_reduce(ConstBufferView in, BufferView out, ReduceOp, const Call& call) override {
     return copy(in, out, call);
@@ -42,8 +43,9 @@ class SelfBackend final : public Backend {
   Work scatter(ConstBufferView in, BufferView out, int, const Call& call) override {
     return copy(in, out, call);
   }
-  Work send(ConstBufferView, int, const Call& call) override { return no_peer(call); }
-  Work recv(BufferView, int, const Call& call) override { return no_peer(call); }
+  Work send_recv(ConstBufferView in, Endpoint, BufferView out, Endpoint, const Call& call) override {
+    return copy(in, out, call);
+  }
   Work barrier(const Call& call) override { return nothing(call); }
 
   void abort(std::string_view reason) override {
@@ -68,11 +70,6 @@ class SelfBackend final : public Backend {
     check(call);
     if (in.bytes() != 0 && in.data != out.data) std::memcpy(out.data, in.data, in.bytes());
     return {};
-  }
-
-  [[noreturn]] static Work no_peer(const Call& call) {
-    throw CommError(fmt::format("{} #{}: a group of one has no other rank", call.name, call.sequence),
-                    call.name, call.sequence, -1);
   }
 
   std::mutex mutex_;

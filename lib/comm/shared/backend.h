@@ -32,8 +32,7 @@ class SharedBackend final : public Backend {
   Work all_to_all(ConstBufferView in, BufferView out, const Call& call) override;
   Work gather(ConstBufferView in, BufferView out, int root, const Call& call) override;
   Work scatter(ConstBufferView in, BufferView out, int root, const Call& call) override;
-  Work send(ConstBufferView in, int to, const Call& call) override;
-  Work recv(BufferView out, int from, const Call& call) override;
+  Work send_recv(ConstBufferView in, Endpoint to, BufferView out, Endpoint from, const Call& call) override;
   Work barrier(const Call& call) override;
 
   void abort(std::string_view reason) override { group_.abort(reason); }

@@ -5,44 +5,113 @@
 #include "comm/shared/slice.h"
 
 namespace tutti::comm {
+namespace {
 
-Work SharedBackend::send(ConstBufferView in, int to, const Call& call) {
-  const Layout& layout = group_.layout();
-  Mailbox& box = layout.mailbox(segment_->base(), rank(), to);
-  group_.begin(call);
-  std::size_t sent = 0;
-  do {
-    const std::uint32_t number = box.written.value();
-    group_.wait(box.taken, number + 1 - Mailbox::parcels, to, call);
-    const std::size_t bytes = std::min(layout.parcel_bytes(), in.bytes() - sent);
-    box.contents[number % Mailbox::parcels] = {call.sequence, in.count, in.dtype};
-    transfer(layout.parcel(segment_->base(), rank(), to, number), bytes_of(in.data) + sent, bytes);
-    box.written.advance_to(number + 1);
-    sent += bytes;
-  } while (sent < in.bytes());
-  return {};
-}
+// One direction of a message. `step` moves a parcel where that needs no waiting.
+class Sending {
+ public:
+  Sending(Group& group, ConstBufferView in, Backend::Endpoint to)
+      : layout_(group.layout()), base_(group.segment().base()), in_(in), to_(to), me_(group.rank()) {}
 
-Work SharedBackend::recv(BufferView out, int from, const Call& call) {
-  const Layout& layout = group_.layout();
-  Mailbox& box = layout.mailbox(segment_->base(), from, rank());
+  bool done() const { return done_; }
+  // What it waits for, of `peer()`.
+  const SharedCounter& counter() const { return box().taken; }
+  std::uint32_t target() const { return box().written.value() + 1 - Mailbox::parcels; }
+  int peer() const { return to_.rank; }
+
+  bool step() {
+    const std::uint32_t number = box().written.value();
+    if (!counter().reached(target())) return false;
+    const std::size_t bytes = std::min(layout_.parcel_bytes(), in_.bytes() - sent_);
+    box().contents[number % Mailbox::parcels] = {to_.message, in_.count, in_.dtype};
+    transfer(layout_.parcel(base_, me_, to_.rank, number), bytes_of(in_.data) + sent_, bytes);
+    box().written.advance_to(number + 1);
+    sent_ += bytes;
+    done_ = sent_ == in_.bytes();
+    return true;
+  }
+
+ private:
+  Mailbox& box() const { return layout_.mailbox(base_, me_, to_.rank); }
+
+  const Layout& layout_;
+  std::byte* base_;
+  ConstBufferView in_;
+  Backend::Endpoint to_;
+  int me_;
+  std::size_t sent_ = 0;
+  bool done_ = to_.rank < 0;
+};
+
+class Receiving {
+ public:
+  Receiving(Group& group, BufferView out, Backend::Endpoint from, const Backend::Call& call)
+      : group_(group),
+        layout_(group.layout()),
+        base_(group.segment().base()),
+        out_(out),
+        from_(from),
+        call_(call) {}
+
+  bool done() const { return done_; }
+  const SharedCounter& counter() const { return box().written; }
+  std::uint32_t target() const { return box().taken.value() + 1; }
+  int peer() const { return from_.rank; }
+
+  bool step() {
+    const std::uint32_t number = box().taken.value();
+    if (!counter().reached(target())) return false;
+    check(box().contents[number % Mailbox::parcels]);
+    const std::size_t bytes = std::min(layout_.parcel_bytes(), out_.bytes() - received_);
+    transfer(bytes_of(out_.data) + received_, layout_.parcel(base_, from_.rank, group_.rank(), number),
+             bytes);
+    box().taken.advance_to(number + 1);
+    received_ += bytes;
+    done_ = received_ == out_.bytes();
+    return true;
+  }
+
+ private:
+  Mailbox& box() const { return layout_.mailbox(base_, from_.rank, group_.rank()); }
+
+  void check(const Mailbox::Parcel& parcel) const {
+    if (parcel.count == out_.count && parcel.dtype == out_.dtype && parcel.sequence == from_.message) return;
+    group_.fail(call_, Failure::Kind::comm, from_.rank,
+                fmt::format("rank {} sent {}[{}] as message {}, rank {} expects {}[{}]", from_.rank,
+                            name_of(parcel.dtype), parcel.count, parcel.sequence, group_.rank(),
+                            name_of(out_.dtype), out_.count));
+  }
+
+  Group& group_;
+  const Layout& layout_;
+  std::byte* base_;
+  BufferView out_;
+  Backend::Endpoint from_;
+  const Backend::Call& call_;
+  std::size_t received_ = 0;
+  bool done_ = from_.rank < 0;
+};
+
+}  // namespace
+
+Work SharedBackend::send_recv(ConstBufferView in, Endpoint to, BufferView out, Endpoint from,
+                              const Call& call) {
   group_.begin(call);
-  std::size_t received = 0;
-  do {
-    const std::uint32_t number = box.taken.value();
-    group_.wait(box.written, number + 1, from, call);
-    const Mailbox::Parcel& parcel = box.contents[number % Mailbox::parcels];
-    if (parcel.count != out.count || parcel.dtype != out.dtype || parcel.sequence != call.sequence) {
-      group_.fail(call, Failure::Kind::comm, from,
-                  fmt::format("rank {} sent {}[{}] as message {}, rank {} expects {}[{}]", from,
-                              name_of(parcel.dtype), parcel.count, parcel.sequence, rank(),
-                              name_of(out.dtype), out.count));
-    }
-    const std::size_t bytes = std::min(layout.parcel_bytes(), out.bytes() - received);
-    transfer(bytes_of(out.data) + received, layout.parcel(segment_->base(), from, rank(), number), bytes);
-    box.taken.advance_to(number + 1);
-    received += bytes;
-  } while (received < out.bytes());
+  if (to.rank == rank()) {
+    transfer(bytes_of(out.data), bytes_of(in.data), in.bytes());
+    return {};
+  }
+  Sending sending(group_, in, to);
+  Receiving receiving(group_, out, from, call);
+  while (!sending.done() || !receiving.done()) {
+    const bool sent = !sending.done() && sending.step();
+    const bool received = !receiving.done() && receiving.step();
+    if (sent || received) continue;
+    if (sending.done())
+      group_.wait(receiving.counter(), receiving.target(), receiving.peer(), call);
+    else
+      group_.wait(sending.counter(), sending.target(), sending.peer(), call);
+  }
   return {};
 }
 

@@ -1,0 +1,274 @@
+// The collectives: their checks, and the two ways to run them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <type_traits>
+
+#include "comm/check.h"
+#include "comm/executor.h"
+#include "tutti/comm/communicator.h"
+#include "tutti/core/error.h"
+
+namespace tutti {
+
+using namespace comm;
+
+namespace {
+
+// A call that has passed its checks. `body` takes the call.
+template <typename Body>
+struct Checked {
+  Executor& executor;
+  Backend::Call call;
+  Summary summary;
+  Body body;
+
+  void run() const {
+    executor.run(call, summary, [this] { return body(call); });
+  }
+  Work start() const {
+    return executor.start(call, summary, [body = body, call = call] { return body(call); });
+  }
+};
+
+}  // namespace
+
+// Each collective: its checks, then its call.
+struct Communicator::Calls {
+  Communicator& comm;
+  Backend* backend = &comm.executor_->backend();
+
+  template <typename Body>
+  Checked<Body> checked(const char* name, const Options& options, const Summary& summary, Body body) const {
+    return {*comm.executor_, comm.call(name, options), summary, body};
+  }
+
+  auto all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Options& options) const {
+    constexpr auto name = "all_reduce";
+    check_buffer(name, "in", in);
+    check_buffer(name, "out", out);
+    check_same_dtype(name, in, out);
+    check_same_count(name, in, out);
+    check_op(name, op, in.dtype);
+    if (in.data != out.data) check_no_overlap(name, in, out);
+    return checked(
+        name, options, {in.dtype, in.bytes()},
+        [b = backend, in, out, op](const Backend::Call& call) { return b->all_reduce(in, out, op, call); });
+  }
+
+  auto reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op, const Options& options) const {
+    constexpr auto name = "reduce_scatter";
+    check_buffer(name, "in", in);
+    check_buffer(name, "out", out);
+    check_same_dtype(name, in, out);
+    check_blocks(name, "in", in, "out", out, comm.size());
+    check_op(name, op, in.dtype);
+    check_no_overlap(name, in, out);
+    return checked(name, options, {in.dtype, in.bytes()},
+                   [b = backend, in, out, op](const Backend::Call& call) {
+                     return b->reduce_scatter(in, out, op, call);
+                   });
+  }
+
+  auto gather_all(const char* name, ConstBufferView in, BufferView out, const Options& options) const {
+    return checked(
+        name, options, {out.dtype, out.bytes()},
+        [b = backend, in, out](const Backend::Call& call) { return b->all_gather(in, out, call); });
+  }
+
+  auto all_gather(ConstBufferView in, BufferView out, const Options& options) const {
+    constexpr auto name = "all_gather";
+    check_buffer(name, "in", in);
+    check_buffer(name, "out", out);
+    check_same_dtype(name, in, out);
+    check_blocks(name, "out", out, "in", in, comm.size());
+    check_no_overlap(name, in, out);
+    return gather_all(name, in, out, options);
+  }
+
+  auto all_gather(BufferView buffer, const Options& options) const {
+    constexpr auto name = "all_gather";
+    check_buffer(name, "buffer", buffer);
+    check_divisible(name, "buffer", buffer, comm.size());
+    const std::size_t count = buffer.count / static_cast<std::size_t>(comm.size());
+    const std::size_t offset = static_cast<std::size_t>(comm.rank()) * count * size_of(buffer.dtype);
+    const auto* mine = static_cast<const std::byte*>(buffer.data) + offset;
+    return gather_all(name, {mine, count, buffer.dtype, buffer.device}, buffer, options);
+  }
+
+  auto broadcast(BufferView buffer, int root, const Options& options) const {
+    constexpr auto name = "broadcast";
+    check_buffer(name, "buffer", buffer);
+    check_rank(name, "root", root, comm.size());
+    return checked(
+        name, options, {buffer.dtype, buffer.bytes(), root},
+        [b = backend, buffer, root](const Backend::Call& call) { return b->broadcast(buffer, root, call); });
+  }
+
+  auto all_to_all(ConstBufferView in, BufferView out, const Options& options) const {
+    constexpr auto name = "all_to_all";
+    check_buffer(name, "in", in);
+    check_buffer(name, "out", out);
+    check_same_dtype(name, in, out);
+    check_same_count(name, in, out);
+    check_divisible(name, "in", in, comm.size());
+    check_no_overlap(name, in, out);
+    return checked(name, options, {in.dtype, in.bytes()}, [b = backend, in, out](const Backend::Call& call) {
+      return b->all_to_all(in, out, call);
+    });
+  }
+
+  auto gather(ConstBufferView in, BufferView out, int root, const Options& options) const {
+    constexpr auto name = "gather";
+    check_buffer(name, "in", in);
+    check_rank(name, "root", root, comm.size());
+    if (comm.rank() == root) {
+      check_buffer(name, "out", out);
+      check_same_dtype(name, in, out);
+      check_blocks(name, "out", out, "in", in, comm.size());
+      check_no_overlap(name, in, out);
+    } else {
+      out = BufferView(nullptr, 0, in.dtype, in.device);
+    }
+    return checked(
+        name, options, {in.dtype, std::max(in.bytes(), out.bytes()), root},
+        [b = backend, in, out, root](const Backend::Call& call) { return b->gather(in, out, root, call); });
+  }
+
+  auto scatter(ConstBufferView in, BufferView out, int root, const Options& options) const {
+    constexpr auto name = "scatter";
+    check_buffer(name, "out", out);
+    check_rank(name, "root", root, comm.size());
+    if (comm.rank() == root) {
+      check_buffer(name, "in", in);
+      check_same_dtype(name, in, out);
+      check_blocks(name, "in", in, "out", out, comm.size());
+      check_no_overlap(name, in, out);
+    } else {
+      in = ConstBufferView(nullptr, 0, out.dtype, out.device);
+    }
+    return checked(
+        name, options, {out.dtype, std::max(in.bytes(), out.bytes()), root},
+        [b = backend, in, out, root](const Backend::Call& call) { return b->scatter(in, out, root, call); });
+  }
+
+  auto barrier(const Options& options) const {
+    return checked("barrier", options, {},
+                   [b = backend](const Backend::Call& call) { return b->barrier(call); });
+  }
+
+  // Messages are counted on their pairs of ranks, and so take no part in the numbering of collectives.
+  void messages(const char* name, ConstBufferView in, int to, BufferView out, int from,
+                const Options& options) const {
+    Backend::Endpoint receiver, sender;
+    if (to >= 0) receiver = comm.endpoint(to, comm.sent_);
+    if (from >= 0) sender = comm.endpoint(from, comm.received_);
+    const Backend::Call call{name, to >= 0 ? receiver.message : sender.message,
+                             options.timeout.value_or(comm.timeout_), options.stream};
+    comm.executor_->run(
+        call, {to >= 0 ? in.dtype : out.dtype, std::max(in.bytes(), out.bytes()), std::max(to, from)},
+        [&] { return backend->send_recv(in, receiver, out, sender, call); });
+  }
+};
+
+void Communicator::all_reduce(BufferView buffer, ReduceOp op, const Options& options) {
+  Calls{*this}.all_reduce(buffer, buffer, op, options).run();
+}
+void Communicator::all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Options& options) {
+  Calls{*this}.all_reduce(in, out, op, options).run();
+}
+Work Communicator::all_reduce_async(BufferView buffer, ReduceOp op, const Options& options) {
+  return Calls{*this}.all_reduce(buffer, buffer, op, options).start();
+}
+Work Communicator::all_reduce_async(ConstBufferView in, BufferView out, ReduceOp op, const Options& options) {
+  return Calls{*this}.all_reduce(in, out, op, options).start();
+}
+
+void Communicator::reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op, const Options& options) {
+  Calls{*this}.reduce_scatter(in, out, op, options).run();
+}
+Work Communicator::reduce_scatter_async(ConstBufferView in, BufferView out, ReduceOp op,
+                                        const Options& options) {
+  return Calls{*this}.reduce_scatter(in, out, op, options).start();
+}
+
+void Communicator::all_gather(ConstBufferView in, BufferView out, const Options& options) {
+  Calls{*this}.all_gather(in, out, options).run();
+}
+Work Communicator::all_gather_async(ConstBufferView in, BufferView out, const Options& options) {
+  return Calls{*this}.all_gather(in, out, options).start();
+}
+void Communicator::all_gather(BufferView buffer, const Options& options) {
+  Calls{*this}.all_gather(buffer, options).run();
+}
+Work Communicator::all_gather_async(BufferView buffer, const Options& options) {
+  return Calls{*this}.all_gather(buffer, options).start();
+}
+
+void Communicator::broadcast(BufferView buffer, int root, const Options& options) {
+  Calls{*this}.broadcast(buffer, root, options).run();
+}
+Work Communicator::broadcast_async(BufferView buffer, int root, const Options& options) {
+  return Calls{*this}.broadcast(buffer, root, options).start();
+}
+
+void Communicator::all_to_all(ConstBufferView in, BufferView out, const Options& options) {
+  Calls{*this}.all_to_all(in, out, options).run();
+}
+Work Communicator::all_to_all_async(ConstBufferView in, BufferView out, const Options& options) {
+  return Calls{*this}.all_to_all(in, out, options).start();
+}
+
+void Communicator::gather(ConstBufferView in, BufferView out, int root, const Options& options) {
+  Calls{*this}.gather(in, out, root, options).run();
+}
+Work Communicator::gather_async(ConstBufferView in, BufferView out, int root, const Options& options) {
+  return Calls{*this}.gather(in, out, root, options).start();
+}
+
+void Communicator::scatter(ConstBufferView in, BufferView out, int root, const Options& options) {
+  Calls{*this}.scatter(in, out, root, options).run();
+}
+Work Communicator::scatter_async(ConstBufferView in, BufferView out, int root, const Options& options) {
+  return Calls{*this}.scatter(in, out, root, options).start();
+}
+
+void Communicator::barrier(const Options& options) { Calls{*this}.barrier(options).run(); }
+Work Communicator::barrier_async(const Options& options) { return Calls{*this}.barrier(options).start(); }
+
+void Communicator::send(ConstBufferView in, int to, const Options& options) {
+  constexpr auto name = "send";
+  check_buffer(name, "in", in);
+  check_rank(name, "to", to, size());
+  if (to == rank()) throw ShapeError(fmt::format("send: `to` must be another rank, {} is this one", to));
+  Calls{*this}.messages(name, in, to, {}, -1, options);
+}
+
+void Communicator::recv(BufferView out, int from, const Options& options) {
+  constexpr auto name = "recv";
+  check_buffer(name, "out", out);
+  check_rank(name, "from", from, size());
+  if (from == rank())
+    throw ShapeError(fmt::format("recv: `from` must be another rank, {} is this one", from));
+  Calls{*this}.messages(name, {}, -1, out, from, options);
+}
+
+void Communicator::send_recv(ConstBufferView in, int to, BufferView out, int from, const Options& options) {
+  constexpr auto name = "send_recv";
+  check_buffer(name, "in", in);
+  check_buffer(name, "out", out);
+  check_rank(name, "to", to, size());
+  check_rank(name, "from", from, size());
+  check_no_overlap(name, in, out);
+  if ((to == rank()) != (from == rank())) {
+    throw ShapeError(fmt::format("send_recv: `to` is {} and `from` is {}: both or none may be this rank, {}",
+                                 to, from, rank()));
+  }
+  if (to == rank()) {
+    check_same_dtype(name, in, out);
+    check_same_count(name, in, out);
+  }
+  Calls{*this}.messages(name, in, to, out, from, options);
+}
+
+}  // namespace tutti
