@@ -19,4 +19,13 @@ struct Combine {
   static void cpu(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out);
 };
 
+// The same, from `offset` bytes into the inputs on, to several outputs at the same place. An output may be one of the
+// inputs.
+struct CombineToAll {
+  static constexpr const char* name = "combine_to_all";
+  static constexpr std::size_t max_inputs = 512;
+  static void cpu(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in,
+                  std::size_t offset, std::span<void* const> out);
+};
+
 }  // namespace tutti::kernels

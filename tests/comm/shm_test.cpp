@@ -115,7 +115,7 @@ TEST(Shm, ANameInUseIsRefused) {
 TEST(Shm, ArgumentsThatCannotBe) {
   EXPECT_THAT(error_of([] { comm::make_shm_backend("a", 2, 2, 1s); }),
               HasSubstr("the rank must be in [0, 2), it is 2"));
-  EXPECT_THAT(error_of([] { comm::make_shm_backend("a", 0, 0, 1s); }), HasSubstr("1 to 1024 ranks, not 0"));
+  EXPECT_THAT(error_of([] { comm::make_shm_backend("a", 0, 0, 1s); }), HasSubstr("1 to 512 ranks, not 0"));
   EXPECT_THAT(error_of([] { comm::make_shm_backend("a/b", 0, 1, 1s); }), HasSubstr("no '/'"));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "comm/shared/group.h"
 
@@ -9,8 +10,8 @@ namespace tutti::comm {
 
 // Reductions are direct: each rank combines elements of all ranks at once, in the tree of kernels/combine.h,
 // so the result does not depend on how the buffer was cut. Where every buffer of a collective lies in memory
-// that all ranks reach, they read and write each other's; otherwise the data goes through staging memory, a
-// piece at a time. What is small always does, for it saves a phase.
+// that all ranks reach, they read and write each other's; otherwise the data goes through memory of each pair of
+// ranks, a piece at a time. What is small always does, for it saves a phase.
 class SharedBackend final : public Backend {
  public:
   SharedBackend(std::shared_ptr<Segment> segment, int rank);
@@ -39,26 +40,39 @@ class SharedBackend final : public Backend {
 
  private:
   struct Piece;
+  // Where a rank's buffers are, as `Segment::locate` tells it.
+  struct Places {
+    std::uint64_t in;
+    std::uint64_t out;
+  };
+  // What each rank gave; of this rank itself, nothing that is used.
+  using Given = std::vector<const std::byte*>;
 
-  // Runs one collective, in which each rank stages `blocks` blocks of signature.count elements: `direct()` on
-  // the peers' buffers, or `fill(piece)` and `drain(piece)` before and after the ranks meet.
-  template <typename Direct, typename Fill, typename Drain>
-  void run(const Call& call, Signature signature, ConstBufferView in, ConstBufferView out, int blocks,
-           Direct direct, Fill fill, Drain drain);
+  // Runs one collective in which each rank has signature.count elements for each other one. What is small is given and
+  // taken at once, by `give(piece, peer, to)` and `take(piece, given)`. What is not is done by `direct()` on the
+  // peers' buffers, or where some cannot be reached by `large(piece)`: by default piece by piece.
+  template <typename Direct, typename Give, typename Take, typename Large>
+  void run(const Call& call, Signature signature, ConstBufferView in, ConstBufferView out, Direct direct,
+           Give give, Take take, Large large);
+  template <typename Direct, typename Give, typename Take>
+  void run(const Call& call, const Signature& signature, ConstBufferView in, ConstBufferView out,
+           Direct direct, Give give, Take take);
+  void all_reduce_in_slices(ConstBufferView in, BufferView out, ReduceOp op, const Piece& whole,
+                            const Call& call);
 
-  bool everyone_direct() const;
-  std::byte* peer_in(int rank) const { return segment_->at(group_.announced(rank).in); }
-  std::byte* peer_out(int rank) const { return segment_->at(group_.announced(rank).out); }
-  std::byte* staged(int rank, const Piece& piece, int block = 0) const;
-
-  // `out` = the reduction of the ranks' staged elements [first, first + count) of `block`.
-  void combine_staged(const Piece& piece, int block, ReduceOp op, DType dtype, std::size_t first,
-                      std::size_t count, std::byte* out) const;
-  void all_reduce_in_place_of_peers(std::size_t count, ReduceOp op, DType dtype) const;
+  static std::size_t index(int rank) { return static_cast<std::size_t>(rank); }
+  std::size_t ranks() const { return from_.size(); }
+  std::byte* peer_in(int rank) const { return segment_->at(places_[index(rank)].in); }
+  std::byte* peer_out(int rank) const { return segment_->at(places_[index(rank)].out); }
 
   std::shared_ptr<Segment> segment_;
   Group group_;
-  int half_ = 0;
+  std::uint32_t block_number_ = 0;
+  // Of the collective under way, one for each rank.
+  std::vector<Places> places_;
+  Given from_;
+  std::vector<const void*> inputs_;
+  std::vector<void*> outputs_;
 };
 
 }  // namespace tutti::comm

@@ -1,5 +1,5 @@
 // The collectives of the shared engine that move elements without reducing them.
-#include "comm/shared/piece.h"
+#include "comm/shared/run.h"
 
 namespace tutti::comm {
 namespace {
@@ -10,106 +10,97 @@ Signature rooted(const Backend::Call& call, std::size_t count, DType dtype, int 
   return signature;
 }
 
-std::size_t times(int rank, std::size_t bytes) { return static_cast<std::size_t>(rank) * bytes; }
-
 }  // namespace
 
 Work SharedBackend::all_gather(ConstBufferView in, BufferView out, const Call& call) {
-  // Each begins with itself, so that not all read the same rank's memory at once.
-  const auto collect = [&](const auto& block_of_peer, std::size_t offset, std::size_t bytes) {
-    for (int i = 0; i < size(); ++i) {
-      const int peer = (rank() + i) % size();
-      const std::byte* from = peer == rank() ? bytes_of(in.data) + offset : block_of_peer(peer);
-      transfer(bytes_of(out.data) + times(peer, in.bytes()) + offset, from, bytes);
-    }
-  };
+  const auto block = [&](int peer) { return bytes_of(out.data) + index(peer) * in.bytes(); };
   run(
-      call, make_signature(call, in.count, in.dtype), in, out, 1,
-      [&] { collect([&](int peer) { return peer_in(peer); }, 0, in.bytes()); },
-      [&](const Piece& piece) {
-        transfer(staged(rank(), piece), bytes_of(in.data) + piece.offset(), piece.bytes());
+      call, make_signature(call, in.count, in.dtype), in, out,
+      [&] {
+        for (const int peer : group_.peers()) transfer(block(peer), peer_in(peer), in.bytes());
+        transfer(block(rank()), bytes_of(in.data), in.bytes());
       },
-      [&](const Piece& piece) {
-        collect([&](int peer) { return staged(peer, piece); }, piece.offset(), piece.bytes());
+      [&](const Piece& piece, int, std::byte* to) {
+        transfer(to, bytes_of(in.data) + piece.offset(), piece.bytes());
+      },
+      [&](const Piece& piece, const Given& from) {
+        for (const int peer : group_.peers())
+          transfer(block(peer) + piece.offset(), from[index(peer)], piece.bytes());
+        transfer(block(rank()) + piece.offset(), bytes_of(in.data) + piece.offset(), piece.bytes());
       });
   return {};
 }
 
 Work SharedBackend::broadcast(BufferView buffer, int root, const Call& call) {
   run(
-      call, rooted(call, buffer.count, buffer.dtype, root), buffer, buffer, 1,
+      call, rooted(call, buffer.count, buffer.dtype, root), buffer, buffer,
       [&] {
         if (rank() != root) transfer(bytes_of(buffer.data), peer_in(root), buffer.bytes());
       },
-      [&](const Piece& piece) {
-        if (rank() == root)
-          transfer(staged(root, piece), bytes_of(buffer.data) + piece.offset(), piece.bytes());
+      [&](const Piece& piece, int, std::byte* to) {
+        if (rank() == root) transfer(to, bytes_of(buffer.data) + piece.offset(), piece.bytes());
       },
-      [&](const Piece& piece) {
+      [&](const Piece& piece, const Given& from) {
         if (rank() != root)
-          transfer(bytes_of(buffer.data) + piece.offset(), staged(root, piece), piece.bytes());
+          transfer(bytes_of(buffer.data) + piece.offset(), from[index(root)], piece.bytes());
       });
   return {};
 }
 
 Work SharedBackend::all_to_all(ConstBufferView in, BufferView out, const Call& call) {
-  const std::size_t count = in.count / static_cast<std::size_t>(size());
+  const std::size_t count = in.count / ranks();
   const std::size_t bytes = count * size_of(in.dtype);
+  const auto given = [&](int peer) { return bytes_of(in.data) + index(peer) * bytes; };
+  const auto taken = [&](int peer) { return bytes_of(out.data) + index(peer) * bytes; };
   run(
-      call, make_signature(call, count, in.dtype), in, out, size(),
+      call, make_signature(call, count, in.dtype), in, out,
       [&] {
-        for (int i = 0; i < size(); ++i) {
-          const int peer = (rank() + i) % size();
-          transfer(bytes_of(out.data) + times(peer, bytes), peer_in(peer) + times(rank(), bytes), bytes);
-        }
+        for (const int peer : group_.peers())
+          transfer(taken(peer), peer_in(peer) + index(rank()) * bytes, bytes);
+        transfer(taken(rank()), given(rank()), bytes);
       },
-      [&](const Piece& piece) {
-        for (int block = 0; block < size(); ++block) {
-          transfer(staged(rank(), piece, block), bytes_of(in.data) + times(block, bytes) + piece.offset(),
-                   piece.bytes());
-        }
+      [&](const Piece& piece, int peer, std::byte* to) {
+        transfer(to, given(peer) + piece.offset(), piece.bytes());
       },
-      [&](const Piece& piece) {
-        for (int peer = 0; peer < size(); ++peer) {
-          transfer(bytes_of(out.data) + times(peer, bytes) + piece.offset(), staged(peer, piece, rank()),
-                   piece.bytes());
-        }
+      [&](const Piece& piece, const Given& from) {
+        for (const int peer : group_.peers())
+          transfer(taken(peer) + piece.offset(), from[index(peer)], piece.bytes());
+        transfer(taken(rank()) + piece.offset(), given(rank()) + piece.offset(), piece.bytes());
       });
   return {};
 }
 
 Work SharedBackend::gather(ConstBufferView in, BufferView out, int root, const Call& call) {
+  const auto block = [&](int peer) { return bytes_of(out.data) + index(peer) * in.bytes(); };
   run(
-      call, rooted(call, in.count, in.dtype, root), in, out, 1,
+      call, rooted(call, in.count, in.dtype, root), in, out,
       [&] {
-        for (int peer = 0; rank() == root && peer < size(); ++peer) {
-          transfer(bytes_of(out.data) + times(peer, in.bytes()), peer_in(peer), in.bytes());
-        }
+        for (int peer = 0; rank() == root && peer < size(); ++peer)
+          transfer(block(peer), peer_in(peer), in.bytes());
       },
-      [&](const Piece& piece) {
-        transfer(staged(rank(), piece), bytes_of(in.data) + piece.offset(), piece.bytes());
+      [&](const Piece& piece, int peer, std::byte* to) {
+        if (peer == root) transfer(to, bytes_of(in.data) + piece.offset(), piece.bytes());
       },
-      [&](const Piece& piece) {
-        for (int peer = 0; rank() == root && peer < size(); ++peer) {
-          transfer(bytes_of(out.data) + times(peer, in.bytes()) + piece.offset(), staged(peer, piece),
-                   piece.bytes());
-        }
+      [&](const Piece& piece, const Given& from) {
+        if (rank() != root) return;
+        for (const int peer : group_.peers())
+          transfer(block(peer) + piece.offset(), from[index(peer)], piece.bytes());
+        transfer(block(root) + piece.offset(), bytes_of(in.data) + piece.offset(), piece.bytes());
       });
   return {};
 }
 
 Work SharedBackend::scatter(ConstBufferView in, BufferView out, int root, const Call& call) {
+  const auto block = [&](int peer) { return bytes_of(in.data) + index(peer) * out.bytes(); };
   run(
-      call, rooted(call, out.count, out.dtype, root), in, out, size(),
-      [&] { transfer(bytes_of(out.data), peer_in(root) + times(rank(), out.bytes()), out.bytes()); },
-      [&](const Piece& piece) {
-        for (int block = 0; rank() == root && block < size(); ++block) {
-          const std::size_t offset = times(block, out.bytes()) + piece.offset();
-          transfer(staged(root, piece, block), bytes_of(in.data) + offset, piece.bytes());
-        }
+      call, rooted(call, out.count, out.dtype, root), in, out,
+      [&] { transfer(bytes_of(out.data), peer_in(root) + index(rank()) * out.bytes(), out.bytes()); },
+      [&](const Piece& piece, int peer, std::byte* to) {
+        if (rank() == root) transfer(to, block(peer) + piece.offset(), piece.bytes());
       },
-      [&](const Piece& piece) {
-        transfer(bytes_of(out.data) + piece.offset(), staged(root, piece, rank()), piece.bytes());
+      [&](const Piece& piece, const Given& from) {
+        const std::byte* mine = rank() == root ? block(root) + piece.offset() : from[index(root)];
+        transfer(bytes_of(out.data) + piece.offset(), mine, piece.bytes());
       });
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <thread>
 
 #include "comm/deadline.h"
@@ -14,11 +15,13 @@
 namespace tutti::comm {
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-// How soon a sleeping rank learns that another one died, or that the group failed.
-constexpr milliseconds slice(10);
+// The first sleep ends even if the ring was missed, see Doorbell; the others, to look whether a rank died.
+constexpr microseconds first_nap(100);
+constexpr microseconds longest_nap(10'000);
 
 template <std::size_t n>
 void copy_text(char (&to)[n], std::string_view from) {
@@ -30,71 +33,50 @@ void copy_text(char (&to)[n], std::string_view from) {
 }  // namespace
 
 Group::Group(std::shared_ptr<Segment> segment, int rank)
-    : segment_(std::move(segment)), layout_(segment_->layout()), base_(segment_->base()), rank_(rank) {
+    : segment_(std::move(segment)),
+      layout_(segment_->layout()),
+      base_(segment_->base()),
+      rank_(rank),
+      size_(layout_.size()),
+      // A line travels between cores within the pauses; where ranks share a core, it cannot.
+      pauses_(size_ <= ::sysconf(_SC_NPROCESSORS_ONLN) ? 256 : 0) {
+  for (int i = 1; i < size_; ++i) peers_.push_back((rank_ + i) % size_);
   slot(rank).pid.store(::getpid());
 }
 
 Group::~Group() {
   slot(rank_).left.store(true);
-  slot(rank_).posted.wake();
+  for (const int peer : peers_) slot(peer).doorbell.wake();
 }
 
-void Group::begin(const Call& call) {
-  deadline_.reset();
-  if (failure().state.load(std::memory_order_acquire) != Failure::none) raise(call);
+std::uint32_t Group::post() {
+  slot(rank_).posted.store(++phase_, std::memory_order_release);
+  for (const int peer : peers_) ring(peer);
+  return phase_;
 }
 
-void Group::enter(const Call& call, const Signature& mine) {
-  begin(call);
-  slot(rank_).signatures[++turn_ % 2] = mine;
-  meet(call);
-  check_signatures(call);
+void Group::await(const Call& call, std::uint32_t phase) {
+  const auto arrived = [&](int peer) { return reached(peer, phase); };
+  for (const int peer : peers_)
+    wait(
+        call, [&] { return arrived(peer); }, peers_, arrived);
 }
 
-const Signature& Group::announced(int rank) const { return slot(rank).signatures[turn_ % 2]; }
-
-void Group::meet(const Call& call) {
-  ++phase_;
-  slot(rank_).posted.advance_to(phase_);
-  for (int i = 1; i < size(); ++i) {
-    const SharedCounter& posted = slot((rank_ + i) % size()).posted;
-    if (!posted.spin(phase_)) wait_slowly(posted, phase_, -1, call);
-  }
-}
-
-void Group::wait(const SharedCounter& counter, std::uint32_t target, int peer, const Call& call) {
-  if (!counter.spin(target)) wait_slowly(counter, target, peer, call);
-}
-
-std::vector<int> Group::missing(const SharedCounter& counter, std::uint32_t target, int peer) const {
-  std::vector<int> ranks;
-  if (peer >= 0) {
-    if (!counter.reached(target)) ranks.push_back(peer);
-    return ranks;
-  }
-  for (int rank = 0; rank < size(); ++rank) {
-    if (!slot(rank).posted.reached(target)) ranks.push_back(rank);
-  }
-  return ranks;
-}
-
-int Group::lost_rank(int peer) const {
-  for (int rank = 0; rank < size(); ++rank) {
-    if (peer >= 0 && rank != peer) continue;
+int Group::lost_rank(const std::vector<int>& peers) const {
+  for (const int rank : peers) {
     if (slot(rank).left.load() || (slot(rank).pid.load() != 0 && !segment_->alive(rank))) return rank;
   }
   return -1;
 }
 
-void Group::wait_slowly(const SharedCounter& counter, std::uint32_t target, int peer, const Call& call) {
+void Group::wait_slowly(const Call& call, const Condition& ready, const std::vector<int>& peers,
+                        const RankCondition& arrived) {
   if (!deadline_) deadline_ = deadline_after(call.timeout);
-  while (true) {
-    // Looked at first, and the counter last: what a rank posted before it was lost still counts.
-    const int lost = lost_rank(peer);
+  for (auto nap = first_nap;; nap = longest_nap) {
+    // Looked at first, and the condition last: what a rank posted before it was lost still counts.
+    const int lost = lost_rank(peers);
     const bool late = Clock::now() >= *deadline_;
-    const std::uint32_t seen = counter.value();
-    const std::vector<int> absent = missing(counter, target, peer);
-    if (counter.reached(target)) return;
+    if (ready()) return;
     if (failure().state.load(std::memory_order_acquire) != Failure::none) raise(call);
     if (lost >= 0) {
       fail(call, Failure::Kind::comm, lost,
@@ -102,17 +84,26 @@ void Group::wait_slowly(const SharedCounter& counter, std::uint32_t target, int 
                                   : fmt::format("rank {} died (process {})", lost, slot(lost).pid.load()));
     }
     if (late) {
+      std::vector<int> absent;
+      std::copy_if(peers.begin(), peers.end(), std::back_inserter(absent), std::not_fn(arrived));
+      if (absent.empty()) return;
+      std::sort(absent.begin(), absent.end());
       fail(call, Failure::Kind::timeout, absent.front(),
            fmt::format("{} {} not arrived within {} ms", absent.size() == 1 ? "rank" : "ranks",
                        fmt::format("{} {}", fmt::join(absent, ", "), absent.size() == 1 ? "has" : "have"),
                        call.timeout.count()));
     }
-    const auto left = std::chrono::ceil<milliseconds>(*deadline_ - Clock::now());
-    counter.sleep(seen, std::clamp(left, milliseconds(1), slice));
+    const auto left = std::chrono::ceil<microseconds>(*deadline_ - Clock::now());
+    slot(rank_).doorbell.sleep(std::clamp(left, microseconds(1), nap), [&] {
+      return ready() || failure().state.load(std::memory_order_acquire) != Failure::none;
+    });
   }
 }
 
-void Group::check_signatures(const Call& call) {
+void Group::check_signatures(const Call& call, const Signature& mine) {
+  const auto announced = [&](int rank) -> const Signature& {
+    return rank == rank_ ? mine : heard(rank).signature;
+  };
   // The odd one out is the rank at fault: who differs from what most ranks call, rank 0 deciding a tie.
   int best = 0, most = 0;
   for (int candidate = 0; candidate < size() && 2 * most <= size(); ++candidate) {
@@ -120,7 +111,6 @@ void Group::check_signatures(const Call& call) {
     for (int rank = 0; rank < size(); ++rank) votes += announced(rank).matches(announced(candidate)) ? 1 : 0;
     if (votes > most) most = votes, best = candidate;
   }
-  if (most == size()) return;
   int odd = 0;
   while (announced(odd).matches(announced(best))) ++odd;
   const std::string text = fmt::format("rank {} called {}, rank {} called {}", odd, announced(odd).str(),
@@ -130,27 +120,26 @@ void Group::check_signatures(const Call& call) {
   throw CommError(fmt::format("{} #{}: {}", call.name, call.sequence, text), call.name, call.sequence, odd);
 }
 
-bool Group::record(const Call& call, Failure::Kind kind, int rank, std::string_view text) {
+void Group::record(const Call& call, Failure::Kind kind, int rank, std::string_view text) {
   std::uint32_t expected = Failure::none;
-  if (!failure().state.compare_exchange_strong(expected, Failure::being_written)) return false;
+  if (!failure().state.compare_exchange_strong(expected, Failure::being_written)) return;
   failure().kind = kind;
   failure().rank = rank;
   failure().sequence = call.sequence;
   copy_text(failure().collective, call.name);
   copy_text(failure().text, text);
   failure().state.store(Failure::written, std::memory_order_release);
-  return true;
+  for (int peer = 0; peer < size(); ++peer) slot(peer).doorbell.wake();
 }
 
 void Group::fail(const Call& call, Failure::Kind kind, int rank, const std::string& text) {
-  if (record(call, kind, rank, text)) slot(rank_).posted.wake();
+  record(call, kind, rank, text);
   raise(call);
 }
 
 void Group::abort(std::string_view reason) {
   const Call call{"abort", 0, {}, nullptr};
   record(call, Failure::Kind::comm, rank_, fmt::format("rank {} aborted the group: {}", rank_, reason));
-  slot(rank_).posted.wake();
 }
 
 void Group::raise(const Call& call) const {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "comm/shared/segment.h"
@@ -25,39 +27,70 @@ class Group {
   ~Group();
 
   int rank() const { return rank_; }
-  int size() const { return layout_.size(); }
+  int size() const { return size_; }
+  const std::vector<int>& peers() const { return peers_; }
   Segment& segment() const { return *segment_; }
   const Layout& layout() const { return layout_; }
 
-  // Begins a collective: a phase in which each rank announces what it calls. Throws CommError on every rank
-  // unless all call the same.
-  void enter(const Call& call, const Signature& mine);
-  // What a rank announced in the collective under way.
-  const Signature& announced(int rank) const;
+  // Begins a collective: a phase in which each rank tells each other one what it calls, and in `write(line, peer)`
+  // a little more. Throws CommError on every rank unless all call the same.
+  template <typename Write>
+  void enter(const Call& call, const Signature& mine, const Write& write);
+  // What `peer` has told in the collective under way.
+  const Line& heard(int peer) const { return layout_.line(base_, peer, rank_, turn_); }
+  // Where this rank puts what is small and does not fit into a line, before it enters; and what a peer has put there.
+  std::byte* small_for(int peer) const { return layout_.small(base_, rank_, peer, turn_ + 1); }
+  const std::byte* small_of(int peer) const { return layout_.small(base_, peer, rank_, turn_); }
 
-  // The next phase.
-  void meet(const Call& call);
+  // The next phase; returns its number.
+  std::uint32_t post();
+  void await(const Call& call, std::uint32_t phase);
+  void meet(const Call& call) { await(call, post()); }
+
+  // Memory for a piece of a collective, see Layout.
+  std::byte* block(int from, int to, std::uint32_t number) const {
+    return layout_.block(base_, from, to, number);
+  }
+  std::byte* exchange_block_for(int peer, std::uint32_t number) const {
+    return layout_.exchange_block(base_, rank_, peer, number);
+  }
+  const std::byte* exchange_block_of(int peer, std::uint32_t number) const {
+    return layout_.exchange_block(base_, peer, rank_, number);
+  }
 
   // Begins what is no collective.
-  void begin(const Call& call);
-  // Waits for a counter that `peer` advances.
-  void wait(const SharedCounter& counter, std::uint32_t target, int peer, const Call& call);
+  void begin(const Call& call) {
+    deadline_.reset();
+    if (failure().state.load(std::memory_order_acquire) != Failure::none) raise(call);
+  }
+  // Waits until `ready()`, which the ranks `peers` bring about; of these, `arrived(rank)` tells who is not to blame.
+  template <typename Ready, typename Arrived>
+  void wait(const Call& call, const Ready& ready, const std::vector<int>& peers, const Arrived& arrived);
+  void ring(int peer) const { slot(peer).doorbell.ring(); }
 
   // Makes the group fail, for good, and throws.
   [[noreturn]] void fail(const Call& call, Failure::Kind kind, int rank, const std::string& text);
   void abort(std::string_view reason);
 
  private:
-  bool record(const Call& call, Failure::Kind kind, int rank, std::string_view text);
-  [[noreturn]] void raise(const Call& call) const;
-  void check_signatures(const Call& call);
-  // Ranks for which this rank waits: `peer`, or where that is -1 all that have not posted `target`.
-  std::vector<int> missing(const SharedCounter& counter, std::uint32_t target, int peer) const;
-  // A rank that left or died; of all, or `peer` alone. It may have posted what this rank waits for, but a
-  // rank that is through with a collective cannot keep another one waiting in it.
-  int lost_rank(int peer) const;
-  void wait_slowly(const SharedCounter& counter, std::uint32_t target, int peer, const Call& call);
+  using Condition = std::function<bool()>;
+  using RankCondition = std::function<bool(int rank)>;
 
+  template <typename Ready>
+  bool spin(const Ready& ready) const;
+  void wait_slowly(const Call& call, const Condition& ready, const std::vector<int>& peers,
+                   const RankCondition& arrived);
+  void check_signatures(const Call& call, const Signature& mine);
+
+  void record(const Call& call, Failure::Kind kind, int rank, std::string_view text);
+  [[noreturn]] void raise(const Call& call) const;
+  // One of `peers` that left or died. It may have posted what this rank waits for, but a rank that is through
+  // with a collective cannot keep another one waiting in it.
+  int lost_rank(const std::vector<int>& peers) const;
+
+  bool reached(int peer, std::uint32_t phase) const {
+    return static_cast<std::int32_t>(slot(peer).posted.load(std::memory_order_acquire) - phase) >= 0;
+  }
   Slot& slot(int rank) const { return layout_.slot(base_, rank); }
   Failure& failure() const { return layout_.header(base_).failure; }
 
@@ -65,9 +98,66 @@ class Group {
   Layout layout_;
   std::byte* base_;
   int rank_;
+  int size_;
+  std::vector<int> peers_;  // the others, beginning with the next one, so that not all look at the same
+  int pauses_;
   std::uint32_t phase_ = 0;
   std::uint32_t turn_ = 0;
   std::optional<std::chrono::steady_clock::time_point> deadline_;
 };
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Waits as long as a sleep would cost, without one. The yields let a rank that shares this core run first; where
+// they give the core to other work for longer, a sleeper is woken sooner than one who yields gets it back.
+template <typename Ready>
+bool Group::spin(const Ready& ready) const {
+  constexpr std::chrono::microseconds yielding(50);
+  for (int i = 0; i < pauses_; ++i) {
+    if (ready()) return true;
+    pause();
+  }
+  const auto end = std::chrono::steady_clock::now() + yielding;
+  do {
+    if (ready()) return true;
+    std::this_thread::yield();
+  } while (std::chrono::steady_clock::now() < end);
+  return ready();
+}
+
+template <typename Ready, typename Arrived>
+void Group::wait(const Call& call, const Ready& ready, const std::vector<int>& peers,
+                 const Arrived& arrived) {
+  if (!spin(ready)) wait_slowly(call, ready, peers, arrived);
+}
+
+template <typename Write>
+void Group::enter(const Call& call, const Signature& mine, const Write& write) {
+  begin(call);
+  ++turn_;
+  for (const int peer : peers_) {
+    Line& line = layout_.line(base_, rank_, peer, turn_);
+    line.signature = mine;
+    write(line, peer);
+    line.turn.store(turn_, std::memory_order_release);
+  }
+  for (const int peer : peers_) ring(peer);
+  const auto arrived = [&](int peer) {
+    return peer == rank_ || heard(peer).turn.load(std::memory_order_acquire) == turn_;
+  };
+  bool same = true;
+  for (const int peer : peers_) {
+    wait(
+        call, [&] { return arrived(peer); }, peers_, arrived);
+    same = same && heard(peer).signature.matches(mine);
+  }
+  if (!same) check_signatures(call, mine);
+}
 
 }  // namespace tutti::comm

@@ -3,93 +3,76 @@
 
 #include "comm/shared/backend.h"
 #include "comm/shared/slice.h"
+#include "tutti/core/error.h"
 
 namespace tutti::comm {
 namespace {
 
-// One direction of a message. `step` moves a parcel where that needs no waiting.
-class Sending {
+// One direction of a message, from `from` to `to`, of which this rank is one.
+class Message {
  public:
-  Sending(Group& group, ConstBufferView in, Backend::Endpoint to)
-      : layout_(group.layout()), base_(group.segment().base()), in_(in), to_(to), me_(group.rank()) {}
-
-  bool done() const { return done_; }
-  // What it waits for, of `peer()`.
-  const SharedCounter& counter() const { return box().taken; }
-  std::uint32_t target() const { return box().written.value() + 1 - Mailbox::parcels; }
-  int peer() const { return to_.rank; }
-
-  bool step() {
-    const std::uint32_t number = box().written.value();
-    if (!counter().reached(target())) return false;
-    const std::size_t bytes = std::min(layout_.parcel_bytes(), in_.bytes() - sent_);
-    box().contents[number % Mailbox::parcels] = {to_.message, in_.count, in_.dtype};
-    transfer(layout_.parcel(base_, me_, to_.rank, number), bytes_of(in_.data) + sent_, bytes);
-    box().written.advance_to(number + 1);
-    sent_ += bytes;
-    done_ = sent_ == in_.bytes();
-    return true;
-  }
-
- private:
-  Mailbox& box() const { return layout_.mailbox(base_, me_, to_.rank); }
-
-  const Layout& layout_;
-  std::byte* base_;
-  ConstBufferView in_;
-  Backend::Endpoint to_;
-  int me_;
-  std::size_t sent_ = 0;
-  bool done_ = to_.rank < 0;
-};
-
-class Receiving {
- public:
-  Receiving(Group& group, BufferView out, Backend::Endpoint from, const Backend::Call& call)
+  Message(Group& group, int from, int to, std::uint64_t number, ConstBufferView buffer)
       : group_(group),
         layout_(group.layout()),
         base_(group.segment().base()),
-        out_(out),
         from_(from),
-        call_(call) {}
+        to_(to),
+        number_(number),
+        buffer_(buffer) {}
 
-  bool done() const { return done_; }
-  const SharedCounter& counter() const { return box().written; }
-  std::uint32_t target() const { return box().taken.value() + 1; }
-  int peer() const { return from_.rank; }
+  int peer() const { return group_.rank() == from_ ? to_ : from_; }
+  bool done() const { return from_ < 0 || to_ < 0 || done_; }
 
-  bool step() {
-    const std::uint32_t number = box().taken.value();
-    if (!counter().reached(target())) return false;
-    check(box().contents[number % Mailbox::parcels]);
-    const std::size_t bytes = std::min(layout_.parcel_bytes(), out_.bytes() - received_);
-    transfer(bytes_of(out_.data) + received_, layout_.parcel(base_, from_.rank, group_.rank(), number),
-             bytes);
-    box().taken.advance_to(number + 1);
-    received_ += bytes;
-    done_ = received_ == out_.bytes();
-    return true;
+  // Whether the next parcel can be written, or read.
+  bool ready() const {
+    if (done()) return false;
+    const auto filled =
+        box().written.load(std::memory_order_acquire) - box().taken.load(std::memory_order_acquire);
+    return group_.rank() == from_ ? filled < Mailbox::parcels : filled > 0;
+  }
+
+  void write() {
+    const std::uint32_t parcel = box().written.load(std::memory_order_relaxed);
+    box().contents[parcel % Mailbox::parcels] = {number_, buffer_.count, buffer_.dtype};
+    transfer(place(parcel), bytes_of(buffer_.data) + moved_, next());
+    advance(box().written);
+  }
+
+  void read(std::byte* to, const Backend::Call& call) {
+    const std::uint32_t parcel = box().taken.load(std::memory_order_relaxed);
+    check(box().contents[parcel % Mailbox::parcels], call);
+    transfer(to + moved_, place(parcel), next());
+    advance(box().taken);
   }
 
  private:
-  Mailbox& box() const { return layout_.mailbox(base_, from_.rank, group_.rank()); }
+  Mailbox& box() const { return layout_.mailbox(base_, from_, to_); }
+  std::byte* place(std::uint32_t parcel) const { return layout_.parcel(base_, from_, to_, parcel); }
+  std::size_t next() const { return std::min(layout_.parcel_bytes(), buffer_.bytes() - moved_); }
 
-  void check(const Mailbox::Parcel& parcel) const {
-    if (parcel.count == out_.count && parcel.dtype == out_.dtype && parcel.sequence == from_.message) return;
-    group_.fail(call_, Failure::Kind::comm, from_.rank,
-                fmt::format("rank {} sent {}[{}] as message {}, rank {} expects {}[{}]", from_.rank,
-                            name_of(parcel.dtype), parcel.count, parcel.sequence, group_.rank(),
-                            name_of(out_.dtype), out_.count));
+  void advance(std::atomic<std::uint32_t>& parcels) {
+    moved_ += next();
+    done_ = moved_ == buffer_.bytes();
+    parcels.store(parcels.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    group_.ring(peer());
+  }
+
+  void check(const Mailbox::Parcel& parcel, const Backend::Call& call) const {
+    if (parcel.count == buffer_.count && parcel.dtype == buffer_.dtype && parcel.sequence == number_) return;
+    group_.fail(
+        call, Failure::Kind::comm, from_,
+        fmt::format("rank {} sent {}[{}] as message {}, rank {} expects {}[{}]", from_, name_of(parcel.dtype),
+                    parcel.count, parcel.sequence, to_, name_of(buffer_.dtype), buffer_.count));
   }
 
   Group& group_;
   const Layout& layout_;
   std::byte* base_;
-  BufferView out_;
-  Backend::Endpoint from_;
-  const Backend::Call& call_;
-  std::size_t received_ = 0;
-  bool done_ = from_.rank < 0;
+  int from_, to_;
+  std::uint64_t number_;
+  ConstBufferView buffer_;
+  std::size_t moved_ = 0;
+  bool done_ = false;
 };
 
 }  // namespace
@@ -101,16 +84,20 @@ Work SharedBackend::send_recv(ConstBufferView in, Endpoint to, BufferView out, E
     transfer(bytes_of(out.data), bytes_of(in.data), in.bytes());
     return {};
   }
-  Sending sending(group_, in, to);
-  Receiving receiving(group_, out, from, call);
-  while (!sending.done() || !receiving.done()) {
-    const bool sent = !sending.done() && sending.step();
-    const bool received = !receiving.done() && receiving.step();
-    if (sent || received) continue;
-    if (sending.done())
-      group_.wait(receiving.counter(), receiving.target(), receiving.peer(), call);
-    else
-      group_.wait(sending.counter(), sending.target(), sending.peer(), call);
+  Message sent(group_, rank(), to.rank, to.message, in);
+  Message received(group_, from.rank, rank(), from.message, out);
+  std::vector<int> peers;
+  for (const Message* message : {&sent, &received}) {
+    if (!message->done()) peers.push_back(message->peer());
+  }
+  while (!sent.done() || !received.done()) {
+    group_.wait(
+        call, [&] { return sent.ready() || received.ready(); }, peers,
+        [&](int peer) {
+          return (sent.done() || sent.peer() != peer) && (received.done() || received.peer() != peer);
+        });
+    if (sent.ready()) sent.write();
+    if (received.ready()) received.read(bytes_of(out.data), call);
   }
   return {};
 }

@@ -3,30 +3,47 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <string_view>
 
 namespace tutti::comm {
+namespace {
 
-bool Signature::matches(const Signature& other) const {
-  return std::strncmp(name, other.name, sizeof(name)) == 0 && sequence == other.sequence &&
-         count == other.count && root == other.root && dtype == other.dtype && op == other.op;
+std::uint64_t key_of(const char* name) {
+  char start[sizeof(std::uint64_t)] = {};
+  std::memcpy(start, name, ::strnlen(name, sizeof start));
+  std::uint64_t key;
+  std::memcpy(&key, start, sizeof key);
+  return key;
 }
 
+std::string name_of_key(std::uint64_t key) {
+  for (const char* name : {"all_reduce", "reduce_scatter", "all_gather", "broadcast", "all_to_all"}) {
+    if (key_of(name) == key) return name;
+  }
+  char start[sizeof key];
+  std::memcpy(start, &key, sizeof key);
+  return {start, ::strnlen(start, sizeof start)};
+}
+
+}  // namespace
+
 std::string Signature::str() const {
-  std::string text = fmt::format("{}({}[{}]", name, name_of(dtype), count);
+  std::string text = fmt::format("{}({}[{}]", name_of_key(name), name_of(dtype), count);
   if (op != no_op) text += fmt::format(", {}", name_of(static_cast<ReduceOp>(op)));
+  if (order == ReduceOrder::any) text += ", in any order";
   if (root >= 0) text += fmt::format(", root {}", root);
   return text + ")";
 }
 
 Signature make_signature(const Backend::Call& call, std::uint64_t count, DType dtype) {
-  Signature signature{};
-  std::strncpy(signature.name, call.name, sizeof(signature.name) - 1);
-  signature.sequence = call.sequence;
-  signature.count = count;
-  signature.root = -1;
-  signature.dtype = dtype;
-  signature.op = Signature::no_op;
-  return signature;
+  return {.name = key_of(call.name),
+          .count = count,
+          .sequence = static_cast<std::uint32_t>(call.sequence),
+          .root = -1,
+          .dtype = dtype,
+          .op = Signature::no_op,
+          .order = call.order,
+          .direct = false};
 }
 
 }  // namespace tutti::comm

@@ -8,23 +8,23 @@
 
 namespace tutti::comm {
 
-// Plain data: it lies in a segment. Equal on every rank, but for the last three members.
+// Plain data: it lies in shared memory, and goes through MPI. Equal on every rank, but for `direct`.
 struct Signature {
   static constexpr std::uint8_t no_op = 0xff;
 
-  char name[16];
-  std::uint64_t sequence;
+  std::uint64_t name;  // of the collective: its first eight characters
   std::uint64_t count;
-  std::int32_t root;  // -1 where there is none
+  std::uint32_t sequence;  // its lower half
+  std::int32_t root;       // -1 where there is none
   DType dtype;
   std::uint8_t op;
+  ReduceOrder order;
+  bool direct;  // whether this rank's buffers lie where every rank reads and writes
 
-  // Whether both buffers lie where every rank reads and writes, and the places there.
-  bool direct;
-  std::uint64_t in;
-  std::uint64_t out;
-
-  bool matches(const Signature& other) const;
+  bool matches(const Signature& other) const {
+    return name == other.name && count == other.count && sequence == other.sequence && root == other.root &&
+           dtype == other.dtype && op == other.op && order == other.order;
+  }
   // "all_reduce(f32[10], sum)"
   std::string str() const;
 };

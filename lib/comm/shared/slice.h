@@ -24,7 +24,8 @@ struct Slice {
   Slice(std::size_t total, std::size_t element, int rank, int size) {
     const std::size_t line = cache_line / element;
     const auto ranks = static_cast<std::size_t>(size);
-    const std::size_t share = (total / ranks + line) / line * line;
+    const std::size_t lines = (total + line - 1) / line;
+    const std::size_t share = (lines + ranks - 1) / ranks * line;
     first = std::min(total, share * static_cast<std::size_t>(rank));
     count = std::min(share, total - first);
   }
