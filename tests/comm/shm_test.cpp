@@ -1,15 +1,19 @@
 // What only processes that share memory can show.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
 #include "lib/comm/shm/shm.h"
+#include "lib/comm/shm/shm_file.h"
 #include "processes.h"
 #include "tutti/core/error.h"
 
@@ -62,10 +66,10 @@ TEST(Shm, MoreThanThereIsCannotBeAllocated) {
                 return error_of([&] { comm.allocate(std::size_t{1} << 50); }) + "|" +
                        error_of([&] { comm.allocate(~std::size_t{0}); });
               }),
-              HasSubstr("allocate: /dev/shm has no 1125899906842624 bytes left"));
+              HasSubstr("allocate: there are no 1125899906842624 bytes left, only "));
 }
 
-TEST(Shm, AFullDeviceIsAnError) {
+TEST(Shm, ASmallDeviceIsNoLimit) {
   const auto text = in_a_process([]() -> std::string {
     const auto write = [](const char* path, const std::string& text) {
       return static_cast<bool>(std::ofstream(path) << text << std::flush);
@@ -73,24 +77,51 @@ TEST(Shm, AFullDeviceIsAnError) {
     const auto user = fmt::format("0 {} 1", ::geteuid()), group = fmt::format("0 {} 1", ::getegid());
     if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || !write("/proc/self/setgroups", "deny") ||
         !write("/proc/self/uid_map", user) || !write("/proc/self/gid_map", group) ||
-        ::mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=512k,mode=1777") != 0) {
+        ::mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=64k,mode=1777") != 0) {
       return "skip";
     }
-    return error_of([] { comm::make_shm_backend("full", 0, 2, 1s); });
+    return error_of([] {
+      Communicator comm(comm::make_shm_backend("small", 0, 1, 1s));
+      comm.allocate(10 << 20);
+    });
   });
   if (text == "skip") GTEST_SKIP() << "mounting is not permitted here";
-  EXPECT_THAT(text, HasSubstr("shm: /dev/shm is too full: the ranks need"));
-  EXPECT_THAT(text, HasSubstr("KiB are free"));
+  EXPECT_EQ(text, "no error");
+}
+
+TEST(Shm, CannotBeCutOffUnderItsUsers) {
+  auto file = comm::ShmFile::create(1 << 20, 1 << 12);
+  EXPECT_EQ(::truncate(file.path().c_str(), 0), -1);
+  EXPECT_EQ(file.bytes(), std::size_t{1} << 20);
+}
+
+TEST(Shm, IsOutOfReachOfOtherUsers) {
+  const auto text = in_a_process([]() -> std::string {
+    const auto file = comm::ShmFile::create(1 << 20, 1 << 12);
+    const std::string path = file.path();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      constexpr uid_t nobody = 65534;
+      if (::setresgid(nobody, nobody, nobody) != 0 || ::setresuid(nobody, nobody, nobody) != 0) ::_exit(2);
+      ::_exit(::open(path.c_str(), O_RDWR) < 0 && errno == EACCES ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? std::to_string(WEXITSTATUS(status)) : "killed";
+  });
+  if (text == "2") GTEST_SKIP() << "this user cannot become another one";
+  EXPECT_EQ(text, "0");
 }
 
 TEST(Shm, WhatAKilledJobLeftIsTakenOver) {
   const std::string path = "/dev/shm/tutti-test-stale";
-  std::ofstream(path) << "left by a job that was killed while its ranks arrived";
+  std::filesystem::remove(path);
+  std::filesystem::create_symlink("/proc/999999999/fd/3", path);
   EXPECT_EQ("fine", in_a_process([] {
               Communicator comm(comm::make_shm_backend("test-stale", 0, 1, 1s));
               return "fine";
             }));
-  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_FALSE(std::filesystem::is_symlink(path));
 }
 
 TEST(Shm, ANameInUseIsRefused) {
@@ -107,7 +138,7 @@ TEST(Shm, ANameInUseIsRefused) {
   EXPECT_THAT(error_of([&] { comm::make_shm_backend(job, 0, 2, 1s); }),
               HasSubstr("belongs to a running job"));
   EXPECT_THAT(error_of([&] { comm::make_shm_backend(job, 1, 3, 1s); }),
-              HasSubstr("rank 1 was told that job " + job + " has 3 ranks, rank 0 was told 2"));
+              HasSubstr("rank 1 was told that its job has 3 ranks, rank 0 was told 2"));
   EXPECT_EQ(running.report(0), "TimeoutError rank=1 join #0: rank 1 has not arrived within 2000 ms");
   EXPECT_THAT(left_in_shm(), IsEmpty());
 }

@@ -19,7 +19,10 @@ int usable_cores() {
 
 }  // namespace
 
-std::string make_job() { return fmt::format("{}-{:08x}", getpid(), std::random_device()()); }
+std::string make_job() {
+  std::random_device random;
+  return fmt::format("{}-{:08x}{:08x}{:08x}", getpid(), random(), random(), random());
+}
 
 std::vector<std::string> rank_environment(int rank, int ranks, const std::string& job) {
   std::vector<std::string> result;

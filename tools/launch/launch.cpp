@@ -8,7 +8,7 @@
 #include <memory>
 #include <system_error>
 
-#include "comm/shm/shm_file.h"
+#include "comm/shm/rendezvous.h"
 #include "launch/environment.h"
 #include "launch/line_writer.h"
 #include "launch/process.h"
@@ -75,7 +75,7 @@ void open_standard_streams() {
 int run(const Options& options) {
   open_standard_streams();
   // Ranks that were killed while they waited for each other leave the name of their memory behind.
-  const std::shared_ptr<void> clean(nullptr, [](void*) { comm::ShmFile::remove_stale(); });
+  const std::shared_ptr<void> clean(nullptr, [](void*) { comm::Rendezvous::remove_stale(); });
   Supervisor supervisor(options);
   Warden warden;
   const auto give_up = [&](const std::string& what, const char* reason, int code) {

@@ -1,8 +1,12 @@
 #include "comm/shared/backend.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
 #include <vector>
+
+#include "tutti/core/error.h"
 
 namespace tutti::comm {
 
@@ -21,20 +25,39 @@ Work SharedBackend::barrier(const Call& call) {
   return {};
 }
 
+// Every wait is one of this group, so that a rank that dies over it is noticed.
 std::unique_ptr<Backend> SharedBackend::split(int color, int key, const Call& call) {
   const std::vector<std::int32_t> mine{color, key};
-  std::vector<std::int32_t> all(2 * static_cast<std::size_t>(size()));
+  std::vector<std::int32_t> all(2 * ranks());
   all_gather(mine, all, call).wait();
 
   std::vector<std::tuple<int, int>> members;  // key, rank
   for (int rank = 0; rank < size(); ++rank) {
-    const auto at = 2 * static_cast<std::size_t>(rank);
+    const auto at = 2 * index(rank);
     if (all[at] == color) members.emplace_back(all[at + 1], rank);
   }
   std::sort(members.begin(), members.end());
-  const auto me = std::find(members.begin(), members.end(), std::tuple(key, rank()));
-  return segment_->join_part(call.sequence, color, static_cast<int>(me - members.begin()),
-                             static_cast<int>(members.size()), call.timeout);
+  const auto me =
+      static_cast<int>(std::find(members.begin(), members.end(), std::tuple(key, rank())) - members.begin());
+  const auto first = std::get<1>(members.front());
+  const auto part_size = static_cast<int>(members.size());
+
+  Segment::Part part{};
+  std::vector<std::int64_t> tokens(ranks());
+  std::unique_ptr<Backend> backend;
+  try {
+    if (me == 0) part = segment_->make_part(part_size);
+    all_gather(std::vector{static_cast<std::int64_t>(part.token)}, tokens, call).wait();
+    if (me != 0)
+      part.segment = segment_->take_part(static_cast<std::uint64_t>(tokens[index(first)]), me, part_size);
+    backend = std::make_unique<SharedBackend>(part.segment, me);
+  } catch (const CommError&) {
+    throw;
+  } catch (const Error& error) {
+    group_.fail(call, Failure::Kind::comm, rank(), fmt::format("rank {}: {}", rank(), error.what()));
+  }
+  group_.meet(call);
+  return backend;
 }
 
 }  // namespace tutti::comm

@@ -33,9 +33,14 @@ class Segment {
   // False once a rank that has joined can never arrive again.
   virtual bool alive(int rank) const = 0;
 
-  // The back end of rank `rank` of `size` in a part of this group. `sequence` and `color` name the part.
-  virtual std::unique_ptr<Backend> join_part(std::uint64_t sequence, int color, int rank, int size,
-                                             std::chrono::milliseconds timeout) = 0;
+  // A segment for a part of this group, made by the part's rank 0, and the number by which its other ranks get it
+  // while rank 0 keeps what it got.
+  struct Part {
+    std::shared_ptr<Segment> segment;
+    std::uint64_t token;
+  };
+  virtual Part make_part(int size) = 0;
+  virtual std::shared_ptr<Segment> take_part(std::uint64_t token, int rank, int size) = 0;
 
  protected:
   void set_base(std::byte* base) { base_ = base; }

@@ -2,11 +2,34 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <thread>
+
+#include "comm/deadline.h"
 #include "comm/shared/backend.h"
+#include "comm/shm/rendezvous.h"
 #include "comm/shm/shm_segment.h"
 #include "tutti/core/error.h"
 
 namespace tutti::comm {
+namespace {
+
+ShmFile find_rank_0(Rendezvous& rendezvous, std::chrono::milliseconds timeout) {
+  using std::chrono::milliseconds;
+  const auto deadline = deadline_after(timeout);
+  auto file = rendezvous.find();
+  for (milliseconds pause(1); !file;
+       pause = std::min(2 * pause, milliseconds(20)), file = rendezvous.find()) {
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw TimeoutError(fmt::format("join #0: rank 0 has not arrived within {} ms", timeout.count()), "join",
+                         0, 0);
+    }
+    std::this_thread::sleep_for(pause);
+  }
+  return std::move(*file);
+}
+
+}  // namespace
 
 std::unique_ptr<Backend> make_shm_backend(const std::string& job, int rank, int size,
                                           std::chrono::milliseconds timeout) {
@@ -18,16 +41,17 @@ std::unique_ptr<Backend> make_shm_backend(const std::string& job, int rank, int 
   if (job.empty() || job.size() > 200 || job.find('/') != std::string::npos) {
     throw ConfigError(fmt::format("shm: a job's name has 1 to 200 characters and no '/', this is '{}'", job));
   }
+  Rendezvous rendezvous(job);
   const auto segment =
-      rank == 0 ? ShmSegment::create(job, size) : ShmSegment::attach(job, rank, size, timeout);
+      rank == 0 ? ShmSegment::create(size) : ShmSegment::attach(find_rank_0(rendezvous, timeout), rank, size);
+  if (rank == 0) rendezvous.publish(segment->file());
   auto backend = std::make_unique<SharedBackend>(segment, rank);
   try {
     backend->join(timeout);
   } catch (const CommError&) {
-    segment->inherit_name();
+    rendezvous.inherit(segment->file());
     throw;
   }
-  segment->drop_name();
   return backend;
 }
 

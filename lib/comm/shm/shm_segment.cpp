@@ -5,10 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <thread>
 
-#include "comm/deadline.h"
-#include "comm/shm/shm.h"
 #include "tutti/core/error.h"
 
 namespace tutti::comm {
@@ -30,48 +27,32 @@ std::size_t arena_bytes(const ShmFile& file, const Layout& layout) {
 
 }  // namespace
 
-std::shared_ptr<ShmSegment> ShmSegment::create(const std::string& job, int size) {
+std::shared_ptr<ShmSegment> ShmSegment::create(int size) {
   const Layout layout(size);
-  ShmFile file = ShmFile::create(job, layout.bytes() + static_cast<std::size_t>(size) * arena_bytes(size),
-                                 layout.bytes());
+  ShmFile file =
+      ShmFile::create(layout.bytes() + static_cast<std::size_t>(size) * arena_bytes(size), layout.bytes());
   file.lock(0);
-  auto segment = std::make_shared<ShmSegment>(job, std::move(file), 0, size);
+  auto segment = std::make_shared<ShmSegment>(std::move(file), 0, size);
   layout.header(segment->base()).preamble = {Preamble::current_format, size};
-  segment->file_.publish();
   return segment;
 }
 
-std::shared_ptr<ShmSegment> ShmSegment::attach(const std::string& job, int rank, int size,
-                                               std::chrono::milliseconds timeout) {
-  using std::chrono::milliseconds;
-  const auto deadline = deadline_after(timeout);
-  auto file = ShmFile::open(job);
-  for (milliseconds pause(1); !file;
-       pause = std::min(2 * pause, milliseconds(20)), file = ShmFile::open(job)) {
-    if (std::chrono::steady_clock::now() >= deadline) {
-      throw TimeoutError(fmt::format("join #0: rank 0 has not arrived within {} ms", timeout.count()), "join",
-                         0, 0);
-    }
-    std::this_thread::sleep_for(pause);
-  }
-  Preamble found;
-  file->read(&found, sizeof(found));
-  if (found.format != Preamble::current_format) {
-    throw ConfigError(
-        fmt::format("shm: rank 0 of job {} runs another version of Tutti than rank {}", job, rank));
+std::shared_ptr<ShmSegment> ShmSegment::attach(ShmFile file, int rank, int size) {
+  Preamble found{};
+  if (!file.read(&found, sizeof(found)) || found.format != Preamble::current_format) {
+    throw ConfigError(fmt::format("shm: rank 0 runs another version of Tutti than rank {}", rank));
   }
   if (found.size != size) {
-    throw ConfigError(fmt::format("shm: rank {} was told that job {} has {} ranks, rank 0 was told {}", rank,
-                                  job, size, found.size));
+    throw ConfigError(fmt::format("shm: rank {} was told that its job has {} ranks, rank 0 was told {}", rank,
+                                  size, found.size));
   }
-  if (!file->lock(rank))
-    throw ConfigError(fmt::format("shm: another process is rank {} of job {} already", rank, job));
-  return std::make_shared<ShmSegment>(job, std::move(*file), rank, size);
+  if (!file.lock(rank))
+    throw ConfigError(fmt::format("shm: another process is rank {} of this job already", rank));
+  return std::make_shared<ShmSegment>(std::move(file), rank, size);
 }
 
-ShmSegment::ShmSegment(const std::string& job, ShmFile file, int rank, int size)
+ShmSegment::ShmSegment(ShmFile file, int rank, int size)
     : Segment(size),
-      job_(job),
       file_(std::move(file)),
       bytes_(file_.bytes()),
       arena_(layout().bytes() + static_cast<std::size_t>(rank) * arena_bytes(file_, layout()),
@@ -93,6 +74,10 @@ std::shared_ptr<void> ShmSegment::allocate(std::size_t bytes) {
   const std::size_t rounded = Arena::rounded(bytes);
   const auto offset = rounded < bytes ? std::nullopt : arena_.take(rounded);
   if (offset && file_.commit(*offset, rounded)) {
+#ifdef MADV_POPULATE_WRITE
+    // Mapped now rather than page by page in the first collective.
+    ::madvise(base() + *offset, rounded, MADV_POPULATE_WRITE);
+#endif
     return {base() + *offset, [self = shared_from_this(), offset = *offset, rounded](void*) {
               self->file_.release(offset, rounded);
               self->arena_.give_back(offset, rounded);
@@ -102,17 +87,23 @@ std::shared_ptr<void> ShmSegment::allocate(std::size_t bytes) {
     file_.release(*offset, rounded);
     arena_.give_back(*offset, rounded);
   }
-  throw DeviceError(
-      fmt::format("allocate: /dev/shm has no {} bytes left (in a container, see --shm-size)", bytes));
+  throw DeviceError(fmt::format("allocate: there are no {} bytes left, only {}", bytes, available_memory()));
 }
 
 bool ShmSegment::alive(int rank) const {
   return layout().slot(base(), rank).pid.load() == ::getpid() || file_.is_locked_by_another(rank);
 }
 
-std::unique_ptr<Backend> ShmSegment::join_part(std::uint64_t sequence, int color, int rank, int size,
-                                               std::chrono::milliseconds timeout) {
-  return make_shm_backend(fmt::format("{}.{}.{}", job_, sequence, color), rank, size, timeout);
+Segment::Part ShmSegment::make_part(int size) {
+  auto segment = create(size);
+  const auto token = segment->file().token();
+  return {std::move(segment), token};
+}
+
+std::shared_ptr<Segment> ShmSegment::take_part(std::uint64_t token, int rank, int size) {
+  auto file = ShmFile::open(ShmFile::path_of(token));
+  if (!file) throw ConfigError("shm: the first rank of a part of the group is gone");
+  return attach(std::move(*file), rank, size);
 }
 
 }  // namespace tutti::comm

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "comm/shared/backend.h"
 #include "kernels/memory.h"
 
 namespace tutti::comm {
@@ -18,15 +17,18 @@ std::shared_ptr<void> HeapSegment::allocate(std::size_t bytes) {
   return {kernels::launch<kernels::Allocate>(Device::cpu(), bytes), kernels::Free::cpu};
 }
 
-std::unique_ptr<Backend> HeapSegment::join_part(std::uint64_t sequence, int color, int rank, int size,
-                                                std::chrono::milliseconds) {
+Segment::Part HeapSegment::make_part(int size) {
+  auto segment = std::make_shared<HeapSegment>(size);
   std::scoped_lock lock(mutex_);
-  const auto found = parts_.try_emplace({sequence, color}).first;
-  Part& part = found->second;
-  if (!part.segment) part = {std::make_shared<HeapSegment>(size), size};
-  auto segment = part.segment;
-  if (--part.members_to_come == 0) parts_.erase(found);
-  return std::make_unique<SharedBackend>(std::move(segment), rank);
+  std::erase_if(parts_, [](const auto& part) { return part.second.expired(); });
+  const auto token = parts_.empty() ? 0 : parts_.rbegin()->first + 1;
+  parts_.emplace(token, segment);
+  return {std::move(segment), token};
+}
+
+std::shared_ptr<Segment> HeapSegment::take_part(std::uint64_t token, int, int) {
+  std::scoped_lock lock(mutex_);
+  return parts_.at(token).lock();
 }
 
 }  // namespace tutti::comm

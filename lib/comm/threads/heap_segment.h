@@ -2,8 +2,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <mutex>
-#include <utility>
 
 #include "comm/shared/segment.h"
 
@@ -21,17 +21,13 @@ class HeapSegment final : public Segment {
   std::byte* at(std::uint64_t place) const override { return reinterpret_cast<std::byte*>(place); }
   std::shared_ptr<void> allocate(std::size_t bytes) override;
   bool alive(int) const override { return true; }
-  std::unique_ptr<Backend> join_part(std::uint64_t sequence, int color, int rank, int size,
-                                     std::chrono::milliseconds timeout) override;
+  Part make_part(int size) override;
+  std::shared_ptr<Segment> take_part(std::uint64_t token, int rank, int size) override;
 
  private:
-  struct Part {
-    std::shared_ptr<HeapSegment> segment;
-    int members_to_come = 0;
-  };
-
+  // Rank 0 of each part keeps it alive until all have it.
   std::mutex mutex_;
-  std::map<std::pair<std::uint64_t, int>, Part> parts_;
+  std::map<std::uint64_t, std::weak_ptr<Segment>> parts_;
 };
 
 }  // namespace tutti::comm
