@@ -24,6 +24,7 @@ class SharedBackend final : public Backend {
   int size() const override { return group_.size(); }
 
   std::unique_ptr<Backend> split(int color, int key, const Call& call) override;
+  std::unique_ptr<Backend> shrink(const Call& call) override;
   std::shared_ptr<void> allocate(std::size_t bytes) override { return segment_->allocate(bytes); }
 
   Work all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) override;

@@ -68,6 +68,11 @@ class Group {
   void wait(const Call& call, const Ready& ready, const std::vector<int>& peers, const Arrived& arrived);
   void ring(int peer) const { slot(peer).doorbell.ring(); }
 
+  // Whether `peer` can never take part in anything again.
+  bool gone(int peer) const {
+    return slot(peer).left.load() || slot(peer).pid.load() == 0 || !segment_->alive(peer);
+  }
+
   // Makes the group fail, for good, and throws.
   [[noreturn]] void fail(const Call& call, Failure::Kind kind, int rank, const std::string& text);
   void abort(std::string_view reason);

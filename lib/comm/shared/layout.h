@@ -25,12 +25,24 @@ struct Failure {
   char text[464];
 };
 
+// What a rank says when it goes on without those that were lost, see shrink.cpp. Rounds are counted from 1.
+struct Survivor {
+  static constexpr int words = 8;
+
+  std::atomic<std::uint32_t> round;     // that it has entered
+  std::atomic<std::uint32_t> offered;   // for which it has made the new group's segment, of number `token`
+  std::atomic<std::uint32_t> attached;  // whose segment it has
+  std::atomic<std::uint64_t> token;
+  std::atomic<std::uint64_t> members[2][words];  // of the new group, a bit a rank, by this rank's proposal
+};
+
 struct Slot {
   // The last phase that the rank has posted. Numbers of phases and turns may wrap: ranks are never 2^31 apart.
   alignas(cache_line) std::atomic<std::uint32_t> posted;
   alignas(cache_line) Doorbell doorbell;
   alignas(cache_line) std::atomic<std::int32_t> pid;  // 0 until the rank is there
   std::atomic<bool> left;
+  alignas(cache_line) Survivor survivor;
 };
 
 // What one rank tells another one when it enters a collective, in one cache line: what it calls, and as much of its
@@ -69,13 +81,15 @@ struct Preamble {
 struct Header {
   Preamble preamble;
   Failure failure;
+  // The last round of survivors that was decided, and in its lower half by which rank, plus one.
+  std::atomic<std::uint64_t> decision;
 };
 
 // Offsets into a segment of `size` ranks: the control part; then for each pair of ranks the memory through which
 // they exchange what lies in memory of their own.
 class Layout {
  public:
-  static constexpr int max_ranks = 512;
+  static constexpr int max_ranks = 64 * Survivor::words;
   static constexpr std::size_t small_pair_bytes = 16 * 1024;
 
   explicit Layout(int size);
