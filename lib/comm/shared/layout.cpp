@@ -32,10 +32,9 @@ Layout::Layout(int size) : size_(size) {
   small_bytes_ = share(small_budget, pairs, small_pair_bytes);
   block_bytes_ = share(block_budget, pairs * block_slots, most_block_bytes);
   slots_ = round_up(sizeof(Header), cache_line);
-  lines_ = slots_ + ranks * sizeof(Slot);
-  mailboxes_ = lines_ + pairs * sizeof(Line);
-  small_ = round_up(mailboxes_ + pairs * sizeof(Mailbox), page);
-  parcels_ = round_up(small_ + pairs * small_bytes_, page);
+  mailboxes_ = slots_ + ranks * sizeof(Slot);
+  lines_ = round_up(mailboxes_ + pairs * sizeof(Mailbox), page);
+  parcels_ = round_up(lines_ + pairs * (sizeof(Line) + small_bytes_), page);
   blocks_ = round_up(parcels_ + pairs * Mailbox::parcels * parcel_bytes_, page);
   bytes_ = round_up(blocks_ + pairs * block_slots * block_bytes_, page);
 }

@@ -95,7 +95,7 @@ class Layout {
   explicit Layout(int size);
 
   int size() const { return size_; }
-  std::size_t control_bytes() const { return small_; }
+  std::size_t control_bytes() const { return parcels_; }
   std::size_t bytes() const { return bytes_; }
 
   Header& header(std::byte* base) const { return *reinterpret_cast<Header*>(base); }
@@ -113,10 +113,11 @@ class Layout {
   // the writer to the reader; else it would move back too, and writing what a peer has in its cache is ten times as
   // slow as reading it (measured on a Zen 4).
   Line& line(std::byte* base, int from, int to, std::uint32_t turn) const {
-    return reinterpret_cast<Line*>(base + lines_)[swapped(from, to, turn)];
+    return *reinterpret_cast<Line*>(base + lines_ + swapped(from, to, turn) * (sizeof(Line) + small_bytes_));
   }
+  // What is small and does not fit into a line stands right behind it, where the processor fetches it along.
   std::byte* small(std::byte* base, int from, int to, std::uint32_t turn) const {
-    return base + small_ + swapped(from, to, turn) * small_bytes_;
+    return reinterpret_cast<std::byte*>(&line(base, from, to, turn) + 1);
   }
   std::size_t small_bytes() const { return small_bytes_; }
 
@@ -143,7 +144,7 @@ class Layout {
 
   int size_;
   std::size_t parcel_bytes_, small_bytes_, block_bytes_;
-  std::size_t slots_, lines_, mailboxes_, small_, parcels_, blocks_, bytes_;
+  std::size_t slots_, mailboxes_, lines_, parcels_, blocks_, bytes_;
 };
 
 }  // namespace tutti::comm
