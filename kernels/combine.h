@@ -17,6 +17,15 @@ namespace tutti::kernels {
 struct Combine {
   static constexpr const char* name = "combine";
   static void cpu(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out);
+
+  // On the current GPU, behind what is on `stream` (a cudaStream_t). At most
+  // `most_cuda_inputs` of them. The same bits but for those of a NaN.
+  static constexpr std::size_t most_cuda_inputs = 256;  // their addresses travel with the launch
+  static void cuda(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out,
+                   void* stream);
+  // Brings the code for so many inputs to the current GPU. Else its first launch does, and may wait for
+  // everything that runs there, a collective among it.
+  static void load_cuda(DType dtype, std::size_t inputs);
 };
 
 // The same, from `offset` bytes into the inputs on, to several outputs at the same place. An output may be one of the

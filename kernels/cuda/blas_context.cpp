@@ -1,13 +1,21 @@
 #include "kernels/cuda/blas_context.h"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <mutex>
 
 #include "kernels/cuda/check.h"
 #include "kernels/matmul.h"
 #include "kernels/memory.h"
+#include "tutti/core/error.h"
 
 namespace tutti::kernels {
+
+void check(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw DeviceError(fmt::format("{}: cuBLASLt failed: {}", what, cublasLtGetStatusString(status)));
+}
 
 const BlasContext& BlasContext::current() {
   // Kept to the end of the process, and past it: by then the driver may be gone, and so is what it held.

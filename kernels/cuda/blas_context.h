@@ -7,6 +7,9 @@
 
 namespace tutti::kernels {
 
+// Throws DeviceError for a failed call of cuBLASLt.
+void check(cublasStatus_t status, const char* what);
+
 class BlasContext {
  public:
   static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what NVIDIA advises from Hopper on

@@ -36,9 +36,4 @@ void check(cudaError_t status, const char* what) {
                                     : ""));
 }
 
-void check(cublasStatus_t status, const char* what) {
-  if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw DeviceError(fmt::format("{}: cuBLASLt failed: {}", what, cublasLtGetStatusString(status)));
-}
-
 }  // namespace tutti::kernels

@@ -1,14 +1,12 @@
-// Failed calls of CUDA and cuBLASLt become DeviceErrors: "copy_bytes: an illegal memory access was
-// encountered (cudaErrorIllegalAddress)".
+// Failed calls of CUDA become DeviceErrors: "copy_bytes: an illegal memory access was encountered
+// (cudaErrorIllegalAddress)".
 #pragma once
 
-#include <cublasLt.h>
 #include <cuda_runtime_api.h>
 
 namespace tutti::kernels {
 
 void check(cudaError_t status, const char* what);
-void check(cublasStatus_t status, const char* what);
 
 // For the line after a kernel's launch. What goes wrong while it runs shows at a later call, which says so.
 inline void check_launch(const char* kernel) { check(cudaGetLastError(), kernel); }

@@ -17,4 +17,8 @@ std::shared_ptr<void> Backend::allocate(std::size_t bytes) {
   return {kernels::launch<kernels::Allocate>(Device::cpu(), bytes), kernels::Free::cpu};
 }
 
+std::shared_ptr<void> Backend::allocate_on(Device gpu, std::size_t) {
+  throw DeviceError(fmt::format("allocate: the back end {} has no memory on {}", name(), gpu.str()));
+}
+
 }  // namespace tutti::comm

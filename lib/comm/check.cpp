@@ -8,17 +8,25 @@
 
 namespace tutti::comm {
 
-void check_buffer(const char* operation, const char* which, ConstBufferView buffer) {
-  if (!buffer.device.is_cpu()) {
-    throw DeviceError(
-        fmt::format("{}: `{}` must be on the cpu, it is on {}", operation, which, buffer.device.str()));
+void check_buffer(const Backend& backend, const char* operation, const char* which, ConstBufferView buffer) {
+  if (!buffer.device.is_cpu() && !backend.takes(buffer.device)) {
+    throw DeviceError(fmt::format("{}: the back end {} does not take `{}` on {}", operation, backend.name(),
+                                  which, buffer.device.str()));
   }
   if (buffer.data == nullptr && buffer.count != 0) {
     throw ShapeError(fmt::format("{}: `{}` is null, but has {} elements", operation, which, buffer.count));
   }
 }
 
-void check_same_dtype(const char* operation, ConstBufferView in, ConstBufferView out) {
+void check_same_device(const char* operation, ConstBufferView in, ConstBufferView out) {
+  if (in.device != out.device) {
+    throw DeviceError(fmt::format("{}: `in` is on {}, `out` is on {}; they must be on one device", operation,
+                                  in.device.str(), out.device.str()));
+  }
+}
+
+void check_alike(const char* operation, ConstBufferView in, ConstBufferView out) {
+  check_same_device(operation, in, out);
   if (in.dtype != out.dtype) {
     throw DTypeError(fmt::format("{}: `in` is {}, `out` is {}; they must be equal", operation,
                                  name_of(in.dtype), name_of(out.dtype)));

@@ -3,14 +3,17 @@
 
 #include <cstddef>
 
+#include "tutti/comm/backend.h"
 #include "tutti/core/buffer_view.h"
 #include "tutti/core/reduce_op.h"
 
 namespace tutti::comm {
 
-// On the CPU, and not null where it has elements.
-void check_buffer(const char* operation, const char* which, ConstBufferView buffer);
-void check_same_dtype(const char* operation, ConstBufferView in, ConstBufferView out);
+// On a device that the back end takes, and not null where it has elements.
+void check_buffer(const Backend& backend, const char* operation, const char* which, ConstBufferView buffer);
+void check_same_device(const char* operation, ConstBufferView in, ConstBufferView out);
+// Of one dtype, and on one device.
+void check_alike(const char* operation, ConstBufferView in, ConstBufferView out);
 // `many` holds `size` blocks of `one`; the names are "in" and "out".
 void check_blocks(const char* operation, const char* many_name, ConstBufferView many, const char* one_name,
                   ConstBufferView one, int size);

@@ -45,9 +45,9 @@ struct Communicator::Calls {
 
   auto all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Options& options) const {
     constexpr auto name = "all_reduce";
-    check_buffer(name, "in", in);
-    check_buffer(name, "out", out);
-    check_same_dtype(name, in, out);
+    check_buffer(*backend, name, "in", in);
+    check_buffer(*backend, name, "out", out);
+    check_alike(name, in, out);
     check_same_count(name, in, out);
     check_op(name, op, in.dtype);
     if (in.data != out.data) check_no_overlap(name, in, out);
@@ -58,9 +58,9 @@ struct Communicator::Calls {
 
   auto reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op, const Options& options) const {
     constexpr auto name = "reduce_scatter";
-    check_buffer(name, "in", in);
-    check_buffer(name, "out", out);
-    check_same_dtype(name, in, out);
+    check_buffer(*backend, name, "in", in);
+    check_buffer(*backend, name, "out", out);
+    check_alike(name, in, out);
     check_blocks(name, "in", in, "out", out, comm.size());
     check_op(name, op, in.dtype);
     check_no_overlap(name, in, out);
@@ -78,9 +78,9 @@ struct Communicator::Calls {
 
   auto all_gather(ConstBufferView in, BufferView out, const Options& options) const {
     constexpr auto name = "all_gather";
-    check_buffer(name, "in", in);
-    check_buffer(name, "out", out);
-    check_same_dtype(name, in, out);
+    check_buffer(*backend, name, "in", in);
+    check_buffer(*backend, name, "out", out);
+    check_alike(name, in, out);
     check_blocks(name, "out", out, "in", in, comm.size());
     check_no_overlap(name, in, out);
     return gather_all(name, in, out, options);
@@ -88,7 +88,7 @@ struct Communicator::Calls {
 
   auto all_gather(BufferView buffer, const Options& options) const {
     constexpr auto name = "all_gather";
-    check_buffer(name, "buffer", buffer);
+    check_buffer(*backend, name, "buffer", buffer);
     check_divisible(name, "buffer", buffer, comm.size());
     const std::size_t count = buffer.count / static_cast<std::size_t>(comm.size());
     const std::size_t offset = static_cast<std::size_t>(comm.rank()) * count * size_of(buffer.dtype);
@@ -98,7 +98,7 @@ struct Communicator::Calls {
 
   auto broadcast(BufferView buffer, int root, const Options& options) const {
     constexpr auto name = "broadcast";
-    check_buffer(name, "buffer", buffer);
+    check_buffer(*backend, name, "buffer", buffer);
     check_rank(name, "root", root, comm.size());
     return checked(
         name, options, {buffer.dtype, buffer.bytes(), root},
@@ -107,9 +107,9 @@ struct Communicator::Calls {
 
   auto all_to_all(ConstBufferView in, BufferView out, const Options& options) const {
     constexpr auto name = "all_to_all";
-    check_buffer(name, "in", in);
-    check_buffer(name, "out", out);
-    check_same_dtype(name, in, out);
+    check_buffer(*backend, name, "in", in);
+    check_buffer(*backend, name, "out", out);
+    check_alike(name, in, out);
     check_same_count(name, in, out);
     check_divisible(name, "in", in, comm.size());
     check_no_overlap(name, in, out);
@@ -120,11 +120,11 @@ struct Communicator::Calls {
 
   auto gather(ConstBufferView in, BufferView out, int root, const Options& options) const {
     constexpr auto name = "gather";
-    check_buffer(name, "in", in);
+    check_buffer(*backend, name, "in", in);
     check_rank(name, "root", root, comm.size());
     if (comm.rank() == root) {
-      check_buffer(name, "out", out);
-      check_same_dtype(name, in, out);
+      check_buffer(*backend, name, "out", out);
+      check_alike(name, in, out);
       check_blocks(name, "out", out, "in", in, comm.size());
       check_no_overlap(name, in, out);
     } else {
@@ -137,11 +137,11 @@ struct Communicator::Calls {
 
   auto scatter(ConstBufferView in, BufferView out, int root, const Options& options) const {
     constexpr auto name = "scatter";
-    check_buffer(name, "out", out);
+    check_buffer(*backend, name, "out", out);
     check_rank(name, "root", root, comm.size());
     if (comm.rank() == root) {
-      check_buffer(name, "in", in);
-      check_same_dtype(name, in, out);
+      check_buffer(*backend, name, "in", in);
+      check_alike(name, in, out);
       check_blocks(name, "in", in, "out", out, comm.size());
       check_no_overlap(name, in, out);
     } else {
@@ -238,7 +238,7 @@ Work Communicator::barrier_async(const Options& options) { return Calls{*this}.b
 
 void Communicator::send(ConstBufferView in, int to, const Options& options) {
   constexpr auto name = "send";
-  check_buffer(name, "in", in);
+  check_buffer(executor_->backend(), name, "in", in);
   check_rank(name, "to", to, size());
   if (to == rank()) throw ShapeError(fmt::format("send: `to` must be another rank, {} is this one", to));
   Calls{*this}.messages(name, in, to, {}, -1, options);
@@ -246,7 +246,7 @@ void Communicator::send(ConstBufferView in, int to, const Options& options) {
 
 void Communicator::recv(BufferView out, int from, const Options& options) {
   constexpr auto name = "recv";
-  check_buffer(name, "out", out);
+  check_buffer(executor_->backend(), name, "out", out);
   check_rank(name, "from", from, size());
   if (from == rank())
     throw ShapeError(fmt::format("recv: `from` must be another rank, {} is this one", from));
@@ -255,17 +255,18 @@ void Communicator::recv(BufferView out, int from, const Options& options) {
 
 void Communicator::send_recv(ConstBufferView in, int to, BufferView out, int from, const Options& options) {
   constexpr auto name = "send_recv";
-  check_buffer(name, "in", in);
-  check_buffer(name, "out", out);
+  check_buffer(executor_->backend(), name, "in", in);
+  check_buffer(executor_->backend(), name, "out", out);
   check_rank(name, "to", to, size());
   check_rank(name, "from", from, size());
+  check_same_device(name, in, out);
   check_no_overlap(name, in, out);
   if ((to == rank()) != (from == rank())) {
     throw ShapeError(fmt::format("send_recv: `to` is {} and `from` is {}: both or none may be this rank, {}",
                                  to, from, rank()));
   }
   if (to == rank()) {
-    check_same_dtype(name, in, out);
+    check_alike(name, in, out);
     check_same_count(name, in, out);
   }
   Calls{*this}.messages(name, in, to, out, from, options);

@@ -1,17 +1,19 @@
 #include "tutti/comm/communicator.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
-#include "comm/check.h"
 #include "comm/executor.h"
 #include "comm/self/self.h"
+#include "tutti/core/error.h"
 
 namespace tutti {
 
 using namespace comm;
 
 Communicator::Communicator(std::unique_ptr<Backend> backend)
-    : executor_(std::make_unique<Executor>(std::move(backend))),
+    : executor_(std::make_shared<Executor>(std::move(backend))),
       sent_(static_cast<std::size_t>(size())),
       received_(static_cast<std::size_t>(size())) {}
 Communicator::Communicator() : Communicator(make_self_backend()) {}
@@ -50,8 +52,14 @@ Communicator Communicator::shrink(const Options& options) {
   return group;
 }
 
-std::shared_ptr<void> Communicator::allocate(std::size_t bytes) {
-  return executor_->backend().allocate(bytes);
+std::shared_ptr<void> Communicator::allocate(std::size_t bytes, Device device) {
+  Backend& backend = executor_->backend();
+  if (device.is_cpu()) return backend.allocate(bytes);
+  if (!backend.takes(device)) {
+    throw DeviceError(
+        fmt::format("allocate: the back end {} has no memory on {}", backend.name(), device.str()));
+  }
+  return backend.allocate_on(device, bytes);
 }
 
 void Communicator::abort(std::string_view reason) { executor_->backend().abort(reason); }

@@ -22,6 +22,30 @@ void log_records(const Backend& backend, const char* what, std::vector<FlightRec
 
 }  // namespace
 
+// A Work of the back end's that tells the recorder, once, how it ended.
+class Executor::OnDevice final : public PendingWork {
+ public:
+  OnDevice(std::shared_ptr<Executor> executor, std::uint64_t record, Work work)
+      : executor_(std::move(executor)), record_(record), work_(std::move(work)) {}
+
+  void wait(std::optional<std::chrono::milliseconds> timeout) override {
+    try {
+      work_.wait(timeout);
+    } catch (...) {
+      if (work_.done()) executor_->failed(record_);  // else the caller's own timeout passed, and it goes on
+      throw;
+    }
+    executor_->recorder_.set(record_, FlightRecord::State::done);
+  }
+  void wait_on(Stream stream) override { work_.wait_on(stream); }
+  bool done() override { return work_.done(); }
+
+ private:
+  std::shared_ptr<Executor> executor_;
+  std::uint64_t record_;
+  Work work_;
+};
+
 Executor::Executor(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
 
 Executor::~Executor() = default;
@@ -35,7 +59,13 @@ Work Executor::start(const Call& call, const Summary& summary, std::function<Wor
     case Backend::Completion::on_device: {
       const auto record = recorder_.add(call, summary, FlightRecord::State::running);
       try {
-        return body();
+        Work work = body();
+        if (!work.done()) {
+          return Work(std::make_unique<OnDevice>(shared_from_this(), record, std::move(work)));
+        }
+        work.wait();
+        recorder_.set(record, FlightRecord::State::done);
+        return {};
       } catch (...) {
         failed(record);
         throw;

@@ -15,7 +15,7 @@ namespace tutti::comm {
 
 // Runs them in the order of the calls: on the calling thread while nothing is under way, else behind that on the
 // progress thread. The first CommError stays, and is what every later call throws.
-class Executor {
+class Executor : public std::enable_shared_from_this<Executor> {
  public:
   using Call = Backend::Call;
 
@@ -40,7 +40,8 @@ class Executor {
     recorder_.set(record, FlightRecord::State::done);
   }
 
-  // Returns at once; the Work is done when `body()` and its Work are.
+  // Returns at once; the Work is done when `body()` and its Work are. Where a device completes them, the Work
+  // keeps this executor.
   Work start(const Call& call, const Summary& summary, std::function<Work()> body);
 
   // Waits for everything under way.
@@ -49,6 +50,8 @@ class Executor {
   }
 
  private:
+  class OnDevice;
+
   std::exception_ptr failure() const;
   // Within a handler.
   void failed(std::uint64_t record);

@@ -14,8 +14,8 @@
 
 namespace tutti::comm {
 
-/// One rank's end of a group. Counts are checked, buffers are on the CPU and pointers valid when a call
-/// arrives. `in` and `out` do not overlap, with two exceptions: all_reduce may get the same memory twice, and
+/// One rank's end of a group. Counts are checked, buffers are on one device that `takes` allows, and pointers
+/// valid when a call arrives. `in` and `out` do not overlap, with two exceptions: all_reduce may get the same memory twice, and
 /// all_gather may get as `in` the block of `out` that belongs to this rank. `Call` carries the identity of a
 /// collective for errors and for the detection of mismatched calls. Used by one thread at a time, which need
 /// not always be the same one.
@@ -53,6 +53,8 @@ class Backend {
   virtual int rank() const = 0;
   virtual int size() const = 0;
   virtual Completion completion() const { return Completion::on_return; }
+  /// Whether collectives run on buffers of `device`; they do on the CPU's everywhere.
+  virtual bool takes(Device device) const { return device.is_cpu(); }
 
   /// Ranks of the same `color` form a new group, ordered by `key`, then by rank.
   virtual std::unique_ptr<Backend> split(int color, int key, const Call& call) = 0;
@@ -63,6 +65,8 @@ class Backend {
 
   /// Memory that peers can map, so that collectives on it copy nothing; plain memory where there is none.
   virtual std::shared_ptr<void> allocate(std::size_t bytes);
+  /// The same on a GPU that `takes` allows.
+  virtual std::shared_ptr<void> allocate_on(Device gpu, std::size_t bytes);
 
   virtual Work all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) = 0;
   /// `in` holds size() blocks of `out.count`; rank r receives the reduction of all blocks r.

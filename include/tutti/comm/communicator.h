@@ -110,8 +110,8 @@ class Communicator {
 
   /// Memory in which collectives run without a copy (shared among ranks where the back end can).
   /// It lives as long as the returned pointer, beyond the communicator if need be.
-  /// \throws DeviceError where there is not so much memory.
-  std::shared_ptr<void> allocate(std::size_t bytes);
+  /// \throws DeviceError where there is not so much memory, or the back end does not take `device`.
+  std::shared_ptr<void> allocate(std::size_t bytes, Device device = {});
 
   /// Makes every wait of this group fail with `reason`: for a rank that gives up and wants its peers to know.
   /// Any thread may call it, as a watchdog does.
@@ -127,7 +127,7 @@ class Communicator {
   comm::Backend::Call call(const char* name, const comm::Options& options);
   comm::Backend::Endpoint endpoint(int rank, std::vector<std::uint64_t>& counts);
 
-  std::unique_ptr<comm::Executor> executor_;
+  std::shared_ptr<comm::Executor> executor_;  // works under way on a GPU keep it too
   std::chrono::milliseconds timeout_{std::chrono::minutes(5)};
   std::uint64_t sequence_ = 0;
   std::vector<std::uint64_t> sent_;  // to and from each rank
