@@ -15,21 +15,28 @@ using namespace comm;
 
 namespace {
 
-// A call that has passed its checks. `body` takes the call.
+// A call that has passed its checks, for as long as its views live. `body(in, out, call)` makes it. The views are not
+// copied on the blocking way: what was written in pieces and is read as a whole at once costs tens of nanoseconds.
 template <typename Body>
 struct Checked {
   Executor& executor;
+  const ConstBufferView& in;
+  const BufferView& out;
   Backend::Call call;
   Summary summary;
   Body body;
 
   void run() const {
-    executor.run(call, summary, [this] { return body(call); });
+    executor.run(call, summary, [this] { return body(in, out, call); });
   }
   Work start() const {
-    return executor.start(call, summary, [body = body, call = call] { return body(call); });
+    return executor.start(call, summary,
+                          [body = body, in = in, out = out, call = call] { return body(in, out, call); });
   }
 };
+
+// For what a rank's argument does not matter.
+BufferView nothing_like(View other) { return {nullptr, 0, other.dtype, other.device}; }
 
 }  // namespace
 
@@ -37,13 +44,16 @@ struct Checked {
 struct Communicator::Calls {
   Communicator& comm;
   Backend* backend = &comm.executor_->backend();
+  ConstBufferView no_input{};
+  BufferView none{};
 
   template <typename Body>
-  Checked<Body> checked(const char* name, const Options& options, const Summary& summary, Body body) const {
-    return {*comm.executor_, comm.call(name, options), summary, body};
+  Checked<Body> checked(const char* name, const ConstBufferView& in, const BufferView& out,
+                        const Options& options, const Summary& summary, Body body) const {
+    return {*comm.executor_, in, out, comm.call(name, options), summary, body};
   }
 
-  auto all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Options& options) const {
+  auto all_reduce(View in, const BufferView& out, ReduceOp op, const Options& options) const {
     constexpr auto name = "all_reduce";
     check_buffer(*backend, name, "in", in);
     check_buffer(*backend, name, "out", out);
@@ -51,12 +61,13 @@ struct Communicator::Calls {
     check_same_count(name, in, out);
     check_op(name, op, in.dtype);
     if (in.data != out.data) check_no_overlap(name, in, out);
-    return checked(
-        name, options, {in.dtype, in.bytes()},
-        [b = backend, in, out, op](const Backend::Call& call) { return b->all_reduce(in, out, op, call); });
+    return checked(name, in, out, options, {in.dtype, in.bytes()},
+                   [b = backend, op](View in, const BufferView& out, const Backend::Call& call) {
+                     return b->all_reduce(in, out, op, call);
+                   });
   }
 
-  auto reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op, const Options& options) const {
+  auto reduce_scatter(View in, const BufferView& out, ReduceOp op, const Options& options) const {
     constexpr auto name = "reduce_scatter";
     check_buffer(*backend, name, "in", in);
     check_buffer(*backend, name, "out", out);
@@ -64,48 +75,50 @@ struct Communicator::Calls {
     check_blocks(name, "in", in, "out", out, comm.size());
     check_op(name, op, in.dtype);
     check_no_overlap(name, in, out);
-    return checked(name, options, {in.dtype, in.bytes()},
-                   [b = backend, in, out, op](const Backend::Call& call) {
+    return checked(name, in, out, options, {in.dtype, in.bytes()},
+                   [b = backend, op](View in, const BufferView& out, const Backend::Call& call) {
                      return b->reduce_scatter(in, out, op, call);
                    });
   }
 
-  auto gather_all(const char* name, ConstBufferView in, BufferView out, const Options& options) const {
-    return checked(
-        name, options, {out.dtype, out.bytes()},
-        [b = backend, in, out](const Backend::Call& call) { return b->all_gather(in, out, call); });
+  auto gather_all(View in, const BufferView& out, const Options& options) const {
+    return checked("all_gather", in, out, options, {out.dtype, out.bytes()},
+                   [b = backend](View in, const BufferView& out, const Backend::Call& call) {
+                     return b->all_gather(in, out, call);
+                   });
   }
 
-  auto all_gather(ConstBufferView in, BufferView out, const Options& options) const {
+  // This rank's part of what is gathered in place.
+  ConstBufferView own_block(const BufferView& buffer) const {
+    constexpr auto name = "all_gather";
+    check_buffer(*backend, name, "buffer", buffer);
+    check_divisible(name, "buffer", buffer, comm.size());
+    const std::size_t count = buffer.count / static_cast<std::size_t>(comm.size());
+    const std::size_t offset = static_cast<std::size_t>(comm.rank()) * count * size_of(buffer.dtype);
+    return {static_cast<const std::byte*>(buffer.data) + offset, count, buffer.dtype, buffer.device};
+  }
+
+  auto all_gather(View in, const BufferView& out, const Options& options) const {
     constexpr auto name = "all_gather";
     check_buffer(*backend, name, "in", in);
     check_buffer(*backend, name, "out", out);
     check_alike(name, in, out);
     check_blocks(name, "out", out, "in", in, comm.size());
     check_no_overlap(name, in, out);
-    return gather_all(name, in, out, options);
+    return gather_all(in, out, options);
   }
 
-  auto all_gather(BufferView buffer, const Options& options) const {
-    constexpr auto name = "all_gather";
-    check_buffer(*backend, name, "buffer", buffer);
-    check_divisible(name, "buffer", buffer, comm.size());
-    const std::size_t count = buffer.count / static_cast<std::size_t>(comm.size());
-    const std::size_t offset = static_cast<std::size_t>(comm.rank()) * count * size_of(buffer.dtype);
-    const auto* mine = static_cast<const std::byte*>(buffer.data) + offset;
-    return gather_all(name, {mine, count, buffer.dtype, buffer.device}, buffer, options);
-  }
-
-  auto broadcast(BufferView buffer, int root, const Options& options) const {
+  auto broadcast(View in, const BufferView& buffer, int root, const Options& options) const {
     constexpr auto name = "broadcast";
     check_buffer(*backend, name, "buffer", buffer);
     check_rank(name, "root", root, comm.size());
-    return checked(
-        name, options, {buffer.dtype, buffer.bytes(), root},
-        [b = backend, buffer, root](const Backend::Call& call) { return b->broadcast(buffer, root, call); });
+    return checked(name, in, buffer, options, {buffer.dtype, buffer.bytes(), root},
+                   [b = backend, root](View, const BufferView& buffer, const Backend::Call& call) {
+                     return b->broadcast(buffer, root, call);
+                   });
   }
 
-  auto all_to_all(ConstBufferView in, BufferView out, const Options& options) const {
+  auto all_to_all(View in, const BufferView& out, const Options& options) const {
     constexpr auto name = "all_to_all";
     check_buffer(*backend, name, "in", in);
     check_buffer(*backend, name, "out", out);
@@ -113,12 +126,13 @@ struct Communicator::Calls {
     check_same_count(name, in, out);
     check_divisible(name, "in", in, comm.size());
     check_no_overlap(name, in, out);
-    return checked(name, options, {in.dtype, in.bytes()}, [b = backend, in, out](const Backend::Call& call) {
-      return b->all_to_all(in, out, call);
-    });
+    return checked(name, in, out, options, {in.dtype, in.bytes()},
+                   [b = backend](View in, const BufferView& out, const Backend::Call& call) {
+                     return b->all_to_all(in, out, call);
+                   });
   }
 
-  auto gather(ConstBufferView in, BufferView out, int root, const Options& options) const {
+  auto gather(View in, const BufferView& out, int root, const Options& options) const {
     constexpr auto name = "gather";
     check_buffer(*backend, name, "in", in);
     check_rank(name, "root", root, comm.size());
@@ -127,15 +141,14 @@ struct Communicator::Calls {
       check_alike(name, in, out);
       check_blocks(name, "out", out, "in", in, comm.size());
       check_no_overlap(name, in, out);
-    } else {
-      out = BufferView(nullptr, 0, in.dtype, in.device);
     }
-    return checked(
-        name, options, {in.dtype, std::max(in.bytes(), out.bytes()), root},
-        [b = backend, in, out, root](const Backend::Call& call) { return b->gather(in, out, root, call); });
+    return checked(name, in, out, options, {in.dtype, std::max(in.bytes(), out.bytes()), root},
+                   [b = backend, root](View in, const BufferView& out, const Backend::Call& call) {
+                     return b->gather(in, out, root, call);
+                   });
   }
 
-  auto scatter(ConstBufferView in, BufferView out, int root, const Options& options) const {
+  auto scatter(View in, const BufferView& out, int root, const Options& options) const {
     constexpr auto name = "scatter";
     check_buffer(*backend, name, "out", out);
     check_rank(name, "root", root, comm.size());
@@ -144,17 +157,17 @@ struct Communicator::Calls {
       check_alike(name, in, out);
       check_blocks(name, "in", in, "out", out, comm.size());
       check_no_overlap(name, in, out);
-    } else {
-      in = ConstBufferView(nullptr, 0, out.dtype, out.device);
     }
-    return checked(
-        name, options, {out.dtype, std::max(in.bytes(), out.bytes()), root},
-        [b = backend, in, out, root](const Backend::Call& call) { return b->scatter(in, out, root, call); });
+    return checked(name, in, out, options, {out.dtype, std::max(in.bytes(), out.bytes()), root},
+                   [b = backend, root](View in, const BufferView& out, const Backend::Call& call) {
+                     return b->scatter(in, out, root, call);
+                   });
   }
 
   auto barrier(const Options& options) const {
-    return checked("barrier", options, {},
-                   [b = backend](const Backend::Call& call) { return b->barrier(call); });
+    return checked(
+        "barrier", no_input, none, options, {},
+        [b = backend](View, const BufferView&, const Backend::Call& call) { return b->barrier(call); });
   }
 
   // Messages are counted on their pairs of ranks, and so take no part in the numbering of collectives.
@@ -199,17 +212,19 @@ Work Communicator::all_gather_async(ConstBufferView in, BufferView out, const Op
   return Calls{*this}.all_gather(in, out, options).start();
 }
 void Communicator::all_gather(BufferView buffer, const Options& options) {
-  Calls{*this}.all_gather(buffer, options).run();
+  const Calls calls{*this};
+  calls.gather_all(calls.own_block(buffer), buffer, options).run();
 }
 Work Communicator::all_gather_async(BufferView buffer, const Options& options) {
-  return Calls{*this}.all_gather(buffer, options).start();
+  const Calls calls{*this};
+  return calls.gather_all(calls.own_block(buffer), buffer, options).start();
 }
 
 void Communicator::broadcast(BufferView buffer, int root, const Options& options) {
-  Calls{*this}.broadcast(buffer, root, options).run();
+  Calls{*this}.broadcast(buffer, buffer, root, options).run();
 }
 Work Communicator::broadcast_async(BufferView buffer, int root, const Options& options) {
-  return Calls{*this}.broadcast(buffer, root, options).start();
+  return Calls{*this}.broadcast(buffer, buffer, root, options).start();
 }
 
 void Communicator::all_to_all(ConstBufferView in, BufferView out, const Options& options) {
@@ -220,17 +235,17 @@ Work Communicator::all_to_all_async(ConstBufferView in, BufferView out, const Op
 }
 
 void Communicator::gather(ConstBufferView in, BufferView out, int root, const Options& options) {
-  Calls{*this}.gather(in, out, root, options).run();
+  Calls{*this}.gather(in, rank() == root ? out : nothing_like(in), root, options).run();
 }
 Work Communicator::gather_async(ConstBufferView in, BufferView out, int root, const Options& options) {
-  return Calls{*this}.gather(in, out, root, options).start();
+  return Calls{*this}.gather(in, rank() == root ? out : nothing_like(in), root, options).start();
 }
 
 void Communicator::scatter(ConstBufferView in, BufferView out, int root, const Options& options) {
-  Calls{*this}.scatter(in, out, root, options).run();
+  Calls{*this}.scatter(rank() == root ? in : nothing_like(out), out, root, options).run();
 }
 Work Communicator::scatter_async(ConstBufferView in, BufferView out, int root, const Options& options) {
-  return Calls{*this}.scatter(in, out, root, options).start();
+  return Calls{*this}.scatter(rank() == root ? in : nothing_like(out), out, root, options).start();
 }
 
 void Communicator::barrier(const Options& options) { Calls{*this}.barrier(options).run(); }

@@ -21,7 +21,7 @@ SharedBackend::SharedBackend(std::shared_ptr<Segment> segment, int rank)
 void SharedBackend::join(std::chrono::milliseconds timeout) { barrier({"join", 0, timeout, nullptr}).wait(); }
 
 Work SharedBackend::barrier(const Call& call) {
-  group_.enter(call, make_signature(call, 0, DType::u8), [](Line&, int) {});
+  group_.enter(call, make_signature(call, 0, DType::u8), 0, [](Line&, int) {});
   return {};
 }
 

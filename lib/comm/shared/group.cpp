@@ -62,6 +62,21 @@ void Group::await(const Call& call, std::uint32_t phase) {
         call, [&] { return arrived(peer); }, peers_, arrived);
 }
 
+// A rank that looks for a line as soon as it has written its own takes it away from the peer that is writing it, and gets
+// the data only after the line. One that looks a little later, when both have arrived, gets them at once. (On a Zen 4,
+// 64 to 1024 bytes take two thirds of the time so; longer pauses and more prefetching lose it again.)
+void Group::let_arrive(std::size_t bytes_behind) const {
+  constexpr std::size_t few = 4 * cache_line;
+  pause();
+  pause();
+  if (bytes_behind > few) return;
+  pause();
+  for (const int peer : peers_) {
+    const std::byte* data = layout_.small(base_, peer, rank_, turn_);
+    for (std::size_t i = 0; i < bytes_behind; i += cache_line) __builtin_prefetch(data + i);
+  }
+}
+
 int Group::lost_rank(const std::vector<int>& peers) const {
   for (const int rank : peers) {
     if (slot(rank).left.load() || (slot(rank).pid.load() != 0 && !segment_->alive(rank))) return rank;

@@ -15,6 +15,14 @@
 
 namespace tutti::comm {
 
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // Collectives are made of phases. A rank posts a phase when its part of it is readable, and goes on when all
 // have posted: then all have also finished reading what belonged to the phase before.
 class Group {
@@ -33,9 +41,10 @@ class Group {
   const Layout& layout() const { return layout_; }
 
   // Begins a collective: a phase in which each rank tells each other one what it calls, and in `write(line, peer)`
-  // a little more. Throws CommError on every rank unless all call the same.
+  // a little more. Throws CommError on every rank unless all call the same. `bytes_behind`: how much data each
+  // rank has put behind its lines.
   template <typename Write>
-  void enter(const Call& call, const Signature& mine, const Write& write);
+  void enter(const Call& call, const Signature& mine, std::size_t bytes_behind, const Write& write);
   // What `peer` has told in the collective under way.
   const Line& heard(int peer) const { return layout_.line(base_, peer, rank_, turn_); }
   // Where this rank puts what is small and does not fit into a line, before it enters; and what a peer has put there.
@@ -81,6 +90,7 @@ class Group {
   using Condition = std::function<bool()>;
   using RankCondition = std::function<bool(int rank)>;
 
+  void let_arrive(std::size_t bytes_behind) const;
   template <typename Ready>
   bool spin(const Ready& ready) const;
   void wait_slowly(const Call& call, const Condition& ready, const std::vector<int>& peers,
@@ -111,14 +121,6 @@ class Group {
   std::optional<std::chrono::steady_clock::time_point> deadline_;
 };
 
-inline void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 // Waits as long as a sleep would cost, without one. The yields let a rank that shares this core run first; where
 // they give the core to other work for longer, a sleeper is woken sooner than one who yields gets it back.
 template <typename Ready>
@@ -143,7 +145,7 @@ void Group::wait(const Call& call, const Ready& ready, const std::vector<int>& p
 }
 
 template <typename Write>
-void Group::enter(const Call& call, const Signature& mine, const Write& write) {
+void Group::enter(const Call& call, const Signature& mine, std::size_t bytes_behind, const Write& write) {
   begin(call);
   ++turn_;
   for (const int peer : peers_) {
@@ -153,6 +155,7 @@ void Group::enter(const Call& call, const Signature& mine, const Write& write) {
     line.turn.store(turn_, std::memory_order_release);
   }
   for (const int peer : peers_) ring(peer);
+  if (bytes_behind > 0 && pauses_ > 0) let_arrive(bytes_behind);
   const auto arrived = [&](int peer) {
     return peer == rank_ || heard(peer).turn.load(std::memory_order_acquire) == turn_;
   };

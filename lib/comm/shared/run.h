@@ -26,13 +26,13 @@ void SharedBackend::run(const Call& call, Signature signature, ConstBufferView i
 
   const Piece whole{0, signature.count, size_of(signature.dtype)};
   if (whole.bytes() <= Line::room) {
-    group_.enter(call, signature, [&](Line& line, int peer) { give(whole, peer, line.data); });
+    group_.enter(call, signature, 0, [&](Line& line, int peer) { give(whole, peer, line.data); });
     for (const int peer : group_.peers()) from_[index(peer)] = group_.heard(peer).data;
     return take(whole, from_);
   }
   if (whole.bytes() <= group_.layout().small_bytes() && whole.bytes() * ranks() <= most_small_bytes) {
     for (const int peer : group_.peers()) give(whole, peer, group_.small_for(peer));
-    group_.enter(call, signature, [](Line&, int) {});
+    group_.enter(call, signature, whole.bytes(), [](Line&, int) {});
     for (const int peer : group_.peers()) from_[index(peer)] = group_.small_of(peer);
     return take(whole, from_);
   }
@@ -41,7 +41,7 @@ void SharedBackend::run(const Call& call, Signature signature, ConstBufferView i
   const auto out_place = segment_->locate(out.data, out.bytes());
   signature.direct = in_place && out_place;
   places_[index(rank())] = {in_place.value_or(0), out_place.value_or(0)};
-  group_.enter(call, signature,
+  group_.enter(call, signature, 0,
                [&](Line& line, int) { std::memcpy(line.data, &places_[index(rank())], sizeof(Places)); });
   bool everyone_direct = signature.direct;
   for (const int peer : group_.peers()) {
