@@ -44,8 +44,12 @@ void print_heading(const nlohmann::json& document, const std::string& how) {
              document["buffers"].get<std::string>(), document["rounds"].get<int>(), how);
 }
 
+std::string number_text(double value) {
+  return fmt::format("{:.{}f}", value, value < 1000 ? 2 : value < 10000 ? 1 : 0);
+}
+
 std::string spread_text(const Spread& spread) {
-  return fmt::format("({:.2f} to {:.2f})", spread.lowest, spread.highest);
+  return fmt::format("({} to {})", number_text(spread.lowest), number_text(spread.highest));
 }
 
 void put(nlohmann::json& object, const std::string& name, const Spread& spread) {

@@ -18,7 +18,8 @@ nlohmann::json describe(Communicator& comm, const Collective& collective, const 
 void print_heading(const nlohmann::json& document, const std::string& how);
 std::string latency_text(const nlohmann::json& nanoseconds);
 
-// "1.23", "(1.20 to 1.31)"
+// "1.23", and "(1.20 to 1.31)"; large numbers without what is noise in them.
+std::string number_text(double value);
 std::string spread_text(const Spread& spread);
 // Members `name`, `name`_min and `name`_max of `object`.
 void put(nlohmann::json& object, const std::string& name, const Spread& spread);

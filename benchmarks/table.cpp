@@ -17,9 +17,8 @@ std::string copy_column(const Collective& collective, const std::string& text) {
 
 std::string columns(const Collective& collective, const Timing& timing) {
   const auto of_copy = timing.of_copy ? fmt::format("{:.0f} %", *timing.of_copy * 100) : "";
-  const auto number = [](double value) { return fmt::format("{:.2f}", value); };
-  return fmt::format(form_columns, number(timing.microseconds.median), spread_text(timing.microseconds),
-                     number(timing.algorithm_bandwidth), number(timing.bus_bandwidth),
+  return fmt::format(form_columns, number_text(timing.microseconds.median), spread_text(timing.microseconds),
+                     number_text(timing.algorithm_bandwidth), number_text(timing.bus_bandwidth),
                      copy_column(collective, of_copy), timing.wrong);
 }
 

@@ -36,7 +36,7 @@ std::vector<std::string> environment_of(const Tuning& tuning, const Settings& se
   variables[tuning_variable] = tuning.name;
   variables[file_variable] = file;
   std::vector<std::string> result;
-  for (const auto& [name, value] : variables) result.push_back(name + "=" + value);
+  for (const auto& [name, value] : variables) result.push_back(fmt::format("{}={}", name, value));
   return result;
 }
 

@@ -54,7 +54,7 @@ constexpr auto side_columns = "   {:>10} {:>7} {:>18}";
 std::string side_text(const json& side) {
   if (side.is_null()) return fmt::format(side_columns, "none", "", "");
   const auto ratio = get(side, "ratio");
-  return fmt::format(side_columns, fmt::format("{:.2f}", side["time_us"].get<double>()),
+  return fmt::format(side_columns, number_text(side["time_us"].get<double>()),
                      fmt::format("{:.2f}x", ratio.median), spread_text(ratio));
 }
 
@@ -104,7 +104,7 @@ void print_versus(const json& document) {
   fmt::print("# {:>10} {:>6} {:>6}   {} {:>7}\n", "size (B)", "type", "op", names, "#wrong");
   for (const auto& row : document["rows"]) {
     const auto time = get(row, "time_us");
-    auto line = fmt::format("{:>10.2f} {:>20}", time.median, spread_text(time));
+    auto line = fmt::format("{:>10} {:>20}", number_text(time.median), spread_text(time));
     if (copies) line += fmt::format(" {:>6.0f} %", row["of_copy"].get<double>() * 100);
     if (as_it_is) line += side_text(row["as_it_is"]);
     if (tuned) {
