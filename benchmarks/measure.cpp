@@ -1,62 +1,53 @@
 #include "benchmarks/measure.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <vector>
 
-#include "benchmarks/buffer.h"
-#include "benchmarks/pattern.h"
+#include "benchmarks/check.h"
+#include "benchmarks/copy.h"
 
 namespace tutti::bench {
 namespace {
 
-constexpr int warm_up_calls = 3;
-constexpr double round_seconds = 0.05;
-
-// Seconds for one of `calls` calls, on the slowest rank.
-template <typename Call>
-double time(Communicator& comm, int calls, const Call& call) {
-  comm.barrier();
-  const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < calls; ++i) call();
-  double seconds[] = {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
-                      calls};
-  comm.all_reduce(seconds, ReduceOp::max);
-  return seconds[0];
-}
-
-Timing measure_form(Communicator& comm, const Collective& collective, const Settings& settings,
-                    ConstBufferView in, BufferView out, const Pattern& input, const Pattern& result) {
-  const auto call = [&] { collective.run(comm, in, out, settings.op); };
-  input.fill(BufferView(const_cast<void*>(in.data), in.count, in.dtype));
-  call();
-  std::int64_t wrong[] = {static_cast<std::int64_t>(result.wrong(out))};
-  comm.all_reduce(wrong);
-
-  const double estimate = time(comm, warm_up_calls, call);
-  const int calls = settings.iterations > 0
-                        ? settings.iterations
-                        : static_cast<int>(std::clamp(std::ceil(round_seconds / estimate), 1.0, 10000.0));
-  std::vector<double> seconds;
-  for (int round = 0; round < settings.rounds; ++round) seconds.push_back(time(comm, calls, call));
-  std::nth_element(seconds.begin(), seconds.begin() + settings.rounds / 2, seconds.end());
-  const double median = seconds[static_cast<std::size_t>(settings.rounds / 2)];
-  const double bandwidth = static_cast<double>(out.bytes()) / median / 1e9;
-  return {median * 1e6, bandwidth, bandwidth * collective.bus_factor(comm.size()),
-          static_cast<std::size_t>(wrong[0])};
+std::vector<double> quotients(const std::vector<double>& above, const std::vector<double>& below) {
+  std::vector<double> result(above.size());
+  std::transform(above.begin(), above.end(), below.begin(), result.begin(), std::divides<>());
+  return result;
 }
 
 }  // namespace
 
 Row measure(Communicator& comm, const Collective& collective, const Settings& settings, std::size_t bytes) {
-  const auto count = std::max<std::size_t>(1, bytes / size_of(settings.dtype));
-  const Pattern input = input_of(comm, collective, settings), result = result_of(comm, collective, settings);
-  const Buffer in(comm, count, settings);
-  const Buffer out(comm, count, settings);
-  return {in.view().bytes(), count,
-          measure_form(comm, collective, settings, in.view(), out.view(), input, result),
-          measure_form(comm, collective, settings, in.view(), in.view(), input, result)};
+  const Contents input = input_of(comm, collective, settings), result = result_of(comm, collective, settings);
+  const Buffers buffers(comm, collective, settings, bytes,
+                        settings.registered ? Place::registered : Place::private_memory);
+  Row row{buffers.bytes(), buffers.count(), {}, {}};
+
+  std::vector<Contestant> contestants;
+  std::vector<std::optional<Timing>*> timings;
+  const auto add = [&](const Operands& operands, std::optional<Timing>& timing) {
+    contestants.push_back({.prepare = [&input, operands] { input.fill(operands.in); },
+                           .call = [&, operands] { collective.run(comm, operands, settings.op); }});
+    timing.emplace();
+    timing->wrong = wrong_elements(comm, operands, input, result, contestants.back().call);
+    timings.push_back(&timing);
+  };
+  if (collective.out_of_place) add(buffers.out_of_place(), row.out_of_place);
+  if (collective.in_place) add(buffers.in_place(), row.in_place);
+  std::optional<Copy> copy;
+  if (collective.moves_as_a_copy)
+    contestants.push_back(copy.emplace(comm, row.count, settings.dtype).contestant());
+
+  const auto seconds = by_turns(comm, settings, row.bytes, contestants);
+  for (std::size_t i = 0; i < timings.size(); ++i) {
+    auto& timing = **timings[i];
+    const auto [median, lowest, highest] = spread_of(seconds[i]);
+    timing.microseconds = {median * 1e6, lowest * 1e6, highest * 1e6};
+    timing.algorithm_bandwidth = static_cast<double>(row.bytes) / median / 1e9;
+    timing.bus_bandwidth = timing.algorithm_bandwidth * collective.bus_factor(comm.size());
+    if (copy) timing.of_copy = spread_of(quotients(seconds.back(), seconds[i])).median;
+  }
+  return row;
 }
 
 }  // namespace tutti::bench

@@ -2,7 +2,13 @@
 #include "tutti/core/error.h"
 
 namespace tutti::bench {
+namespace {
 
-Peer mpi_peer(int, DType, ReduceOp) { throw ConfigError("tutti-bench: --vs mpi: this build has no MPI"); }
+[[noreturn]] void no_mpi() { throw ConfigError("--vs mpi: this build has no MPI"); }
+
+}  // namespace
+
+Peer mpi_peer(const Communicator&, const Collective&, const Settings&) { no_mpi(); }
+std::vector<Tuning> mpi_tunings(const Collective&, const Settings&) { no_mpi(); }
 
 }  // namespace tutti::bench

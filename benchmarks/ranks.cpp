@@ -19,13 +19,6 @@
 namespace tutti::bench {
 namespace {
 
-constexpr auto started = "TUTTI_BENCH_RANK";  // set for the processes that this program starts
-
-bool under_launcher() {
-  const auto names = {started, "TUTTI_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"};
-  return std::any_of(names.begin(), names.end(), [](const char* name) { return std::getenv(name); });
-}
-
 int run_on_threads(int ranks, const std::function<int(Communicator&)>& body) {
   auto world = World::threads(ranks);
   std::vector<int> codes(world.size());
@@ -48,13 +41,6 @@ int run_on_threads(int ranks, const std::function<int(Communicator&)>& body) {
   return *std::max_element(codes.begin(), codes.end());
 }
 
-// This program once more, with the same arguments.
-std::vector<std::string> self(char** argv) {
-  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe")};
-  for (++argv; *argv; ++argv) command.emplace_back(*argv);
-  return command;
-}
-
 [[noreturn]] void become_mpirun(int ranks, char** argv) {
   // More ranks than cores are welcome; Open MPI 4 and 5 name it differently, and other MPIs allow it anyway.
   setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0);
@@ -65,22 +51,31 @@ std::vector<std::string> self(char** argv) {
   for (auto& argument : command) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   execvp("mpirun", pointers.data());
-  throw ConfigError(fmt::format("tutti-bench: cannot run mpirun: {}", std::strerror(errno)));
+  throw ConfigError(fmt::format("cannot run mpirun: {}", std::strerror(errno)));
 }
 
 }  // namespace
+
+bool under_launcher() {
+  const auto names = {started_variable, "TUTTI_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"};
+  return std::any_of(names.begin(), names.end(), [](const char* name) { return std::getenv(name); });
+}
+
+std::vector<std::string> self(char** argv) {
+  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe")};
+  for (++argv; *argv; ++argv) command.emplace_back(*argv);
+  return command;
+}
 
 int run_on_ranks(const Settings& settings, char** argv, const std::function<int(Communicator&)>& body) {
   if (under_launcher()) {
     World world;
     return body(world);
   }
-  if (settings.backend == "threads" && !settings.vs.empty())
-    throw ConfigError("tutti-bench: --vs mpi needs processes: --backend shm or mpi");
   if (settings.backend == "threads") return run_on_threads(settings.ranks, body);
-  setenv(started, "1", 1);
+  setenv(started_variable, "1", 1);
   setenv("TUTTI_BACKEND", settings.backend.c_str(), 1);
-  if (settings.backend == "mpi" || settings.vs == "mpi") become_mpirun(settings.ranks, argv);
+  if (settings.backend == "mpi") become_mpirun(settings.ranks, argv);
   launch::Options options;
   options.name = "tutti-bench";
   options.ranks = settings.ranks;

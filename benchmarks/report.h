@@ -1,25 +1,31 @@
-// The table on the terminal, and the same as JSON.
+// What every table begins with, and JSON.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
-#include "benchmarks/measure.h"
+#include "benchmarks/collective.h"
+#include "benchmarks/settings.h"
+#include "benchmarks/timing.h"
 
 namespace tutti::bench {
 
-void print_header(const Communicator& comm, const Collective& collective, const Settings& settings);
-void print_row(const Collective& collective, const Settings& settings, const Row& row);
-// Returns the number of wrong elements in all.
-std::size_t print_summary(const std::vector<Row>& rows);
+// What was measured and on what: the parts of the JSON that every document has. Every rank calls it.
+nlohmann::json describe(Communicator& comm, const Settings& settings);
+nlohmann::json describe(Communicator& comm, const Collective& collective, const Settings& settings);
+
+// The first lines of a table, with `how` after the number of rounds.
+void print_heading(const nlohmann::json& document, const std::string& how);
+std::string latency_text(const nlohmann::json& nanoseconds);
+
+// "1.23", and "(1.20 to 1.31)"; large numbers without what is noise in them.
+std::string number_text(double value);
+std::string spread_text(const Spread& spread);
+// Members `name`, `name`_min and `name`_max of `object`.
+void put(nlohmann::json& object, const std::string& name, const Spread& spread);
+Spread get(const nlohmann::json& object, const std::string& name);
 
 // Throws DataError when the file cannot be written.
-void write_json(const Communicator& comm, const Collective& collective, const Settings& settings,
-                const std::vector<Row>& rows);
-
-// The parts of the JSON that every table has; its rows are empty.
-nlohmann::json describe(const Communicator& comm, const Collective& collective, const Settings& settings);
-void write_document(const Settings& settings, const nlohmann::json& document);
+void write_document(const std::string& path, const nlohmann::json& document);
 
 }  // namespace tutti::bench

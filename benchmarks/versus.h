@@ -1,32 +1,24 @@
 // Tutti and a peer by turns.
 #pragma once
 
-#include "benchmarks/measure.h"
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
 #include "benchmarks/peer.h"
 
 namespace tutti::bench {
 
-struct VersusRow {
-  std::size_t bytes;
-  std::size_t count;
-  double ours;    // microseconds of a call in place: the median over rounds
-  double theirs;  // the same
-  double ratio;   // theirs / ours: the median over rounds, and the least and the most
-  double lowest;
-  double highest;
-  std::size_t wrong;  // elements of Tutti's results, over all ranks
-};
+// All sizes, in one run of the ranks. In each round calls of Tutti and of the peer alternate. They work in the same
+// buffer, except that with `settings.registered` the peer keeps to private memory, which can be of huge pages.
+// Every rank calls it; the document is that of rank 0, with `tuning` as its name.
+nlohmann::json measure_against(Communicator& comm, const Collective& collective, const Peer& peer,
+                               const Settings& settings, const std::string& tuning);
 
-// In each round, calls of Tutti and of the peer alternate on one buffer, which every rank writes anew before each
-// call: as gradients are, so that no rank finds its part in its cache from the call before. A call lasts from when
-// the last rank begins it to when the last one ends it, by the machine's clock: the ranks are on one machine.
-VersusRow measure_against(Communicator& comm, const Collective& collective, const Peer& peer,
-                          const Settings& settings, std::size_t bytes);
-
-void print_versus_header(const Communicator& comm, const Collective& collective, const Peer& peer,
-                         const Settings& settings);
-void print_versus_row(const Settings& settings, const VersusRow& row);
-void write_versus_json(const Communicator& comm, const Collective& collective, const Peer& peer,
-                       const Settings& settings, const std::vector<VersusRow>& rows);
+// One document of the runs of several tunings: all that they measured, and in `rows` the one as installed beside the
+// tuned one that Tutti gains least against.
+nlohmann::json merged(const std::vector<nlohmann::json>& runs);
+void print_versus(const nlohmann::json& document);
+std::size_t wrong_in(const nlohmann::json& document);
 
 }  // namespace tutti::bench

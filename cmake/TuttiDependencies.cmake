@@ -43,3 +43,10 @@ tutti_optional(MPI "ranks on several machines (libopenmpi-dev)" "${MPI_CXX_FOUND
 include(TuttiCuda)
 # The option is there for scripts to set; there is no back end to use it yet.
 tutti_optional(NCCL "collectives between GPUs" OFF "" "this version has no back end for it")
+
+if(TUTTI_TOOLS)
+  if(NOT TUTTI_GLOO STREQUAL OFF)
+    find_package(Gloo CONFIG QUIET)
+  endif()
+  tutti_optional(GLOO "a peer that tutti-bench measures (libgloo-dev)" "${Gloo_FOUND}" "Gloo ${GLOO_VERSION}")
+endif()

@@ -1,0 +1,124 @@
+#include "benchmarks/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <span>
+#include <string>
+
+#include "tutti/core/version.h"
+
+namespace tutti::bench {
+namespace {
+
+constexpr ReduceOp all_ops[] = {ReduceOp::sum, ReduceOp::avg, ReduceOp::min, ReduceOp::max, ReduceOp::prod};
+
+constexpr auto collective_footer = R"(
+size: bytes of a rank's larger buffer. time: one call on the slowest rank, after each rank wrote its input anew; of
+16 KiB and less, with that writing. algbw: size / time. busbw: what each rank must send and receive at least, for that
+time; the number to compare with the hardware and between numbers of ranks. of copy: the time in which all ranks at once
+copy such a buffer, in per cent of the time; an all-reduce in place must read and write as much.
+#wrong: elements, over all ranks, whose bits are not the expected ones. The exit code is 1 if there are any.
+
+Under tutti-run or mpirun it uses the ranks that are there, and -n, --backend and --settings mean nothing.
+
+Example: tutti-bench all_reduce -n 4 --backend shm --min 4K --max 256M --dtype f32 --json result.json)";
+
+// An option whose value is one of `values`, by its name.
+template <typename T>
+void add_choice(CLI::App& app, const char* name, T& target, std::span<const T> values, const char* text) {
+  std::vector<std::string> names;
+  for (const auto value : values) names.emplace_back(name_of(value));
+  const auto assign = [&target, values, names](const std::string& given) {
+    target = values[static_cast<std::size_t>(std::find(names.begin(), names.end(), given) - names.begin())];
+  };
+  app.add_option_function<std::string>(name, assign, text)
+      ->check(CLI::IsMember(names))
+      ->default_str(std::string(name_of(target)));
+}
+
+void add_size(CLI::App& app, const char* name, std::size_t& target, const char* text, const char* as_text) {
+  app.add_option(name, target, text)
+      ->transform(CLI::AsSizeValue(false).description(""))
+      ->type_name("SIZE")
+      ->default_str(as_text);
+}
+
+// Of every subcommand.
+void add_common(CLI::App& app, Settings& settings) {
+  app.add_option("-n,--ranks", settings.ranks, "Number of ranks")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_option("--backend", settings.backend, "How the ranks are connected")
+      ->check(CLI::IsMember({"shm", "mpi", "threads"}))
+      ->capture_default_str();
+  app.add_option("--iters", settings.iterations, "Calls in a round; as many as fit in 100 ms if not given")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--rounds", settings.rounds, "Rounds; their median counts")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--json", settings.json, "Also write the table to FILE")->type_name("FILE");
+}
+
+void add_collective(CLI::App& app, const Collective& collective, Settings& settings) {
+  add_common(app, settings);
+  if (collective.sized) {
+    add_size(app, "--min", settings.min_bytes, "Smallest size in bytes: 4096, 4K, 1M", "4K");
+    add_size(app, "--max", settings.max_bytes, "Largest size", "256M");
+    app.add_option("--factor", settings.factor, "From one size to the next")
+        ->check(CLI::Range(2, 1024))
+        ->capture_default_str();
+    add_choice<DType>(app, "--dtype", settings.dtype, all_dtypes, "Type of the elements");
+    app.add_flag("--registered", settings.registered, "Buffers from Communicator::allocate");
+  }
+  if (collective.reduces) add_choice<ReduceOp>(app, "--op", settings.op, all_ops, "Reduction");
+  app.add_option(
+         "--vs", settings.vs,
+         "By turns with it, on the same ranks, measure the same collective of MPI, or all_reduce of Gloo")
+      ->check(CLI::IsMember({"mpi", "gloo"}));
+  app.add_option("--settings", settings.tunings,
+                 "With --vs mpi: Open MPI as installed, with each of its tuned settings, or both; a run of "
+                 "mpirun for each")
+      ->check(CLI::IsMember({"installed", "tuned", "all"}))
+      ->capture_default_str();
+  if (collective.in_place && collective.out_of_place)
+    app.add_flag("--out-of-place", settings.out_of_place, "With --vs: out of place; in place if not given");
+  app.footer(collective_footer);
+}
+
+}  // namespace
+
+Command parse(int argc, char** argv, int& code) {
+  CLI::App app("Measures the collectives of Tutti", "tutti-bench");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("tutti-bench ") + version());
+  Command command;
+  auto& settings = command.settings;
+  for (const auto* collective : collectives)
+    add_collective(*app.add_subcommand(collective->name, collective->summary), *collective, settings);
+  auto* memory =
+      app.add_subcommand("memory", "What memory gives: the loops of STREAM, on one rank and on all");
+  add_common(*memory, settings);
+  std::size_t array_bytes = 64 << 20;
+  add_size(*memory, "--size", array_bytes, "Bytes of an array", "64M");
+  try {
+    app.parse(argc, argv);
+    if (settings.min_bytes > settings.max_bytes)
+      throw CLI::ValidationError("--min must not be larger than --max");
+    if (settings.min_bytes == 0) throw CLI::ValidationError("--min must not be 0");
+    if (settings.vs == "mpi" && settings.backend == "threads")
+      throw CLI::ValidationError("--vs mpi needs processes: --backend shm or mpi");
+  } catch (const CLI::ParseError& error) {
+    code = app.exit(error) == 0 ? 0 : 2;
+    return {};
+  }
+  const auto chosen = std::find_if(std::begin(collectives), std::end(collectives),
+                                   [&](const Collective* c) { return app.got_subcommand(c->name); });
+  if (chosen != std::end(collectives)) {
+    command.collective = *chosen;
+  } else {
+    settings.max_bytes = array_bytes;
+  }
+  return command;
+}
+
+}  // namespace tutti::bench
