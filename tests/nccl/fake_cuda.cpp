@@ -60,8 +60,9 @@ struct CUstream_st {
     while (true) {
       changed.wait(lock, [&] { return ending || !tasks.empty(); });
       if (tasks.empty()) return;
+      const auto& task = tasks.front();  // which no push() moves
       lock.unlock();
-      tasks.front()();  // push() moves no element of a deque
+      task();
       lock.lock();
       tasks.pop_front();
     }
