@@ -28,6 +28,10 @@ Bytes input(DType dtype, int rank, std::size_t count) {
   return bytes;
 }
 
+void copy(BufferView in, BufferView out) {
+  if (in.count > 0) std::memcpy(out.data, in.data, in.bytes());
+}
+
 BufferView view(Bytes& bytes, DType dtype) { return {bytes.data(), bytes.size() / size_of(dtype), dtype}; }
 
 // Runs `collective(comm, in, out)` on both devices.
@@ -45,7 +49,7 @@ void expect_same_reductions(Communicator& comm, DType dtype, std::size_t count, 
   expect_same(comm, dtype, count, count,
               [&](auto& c, BufferView in, BufferView out) { c.all_reduce(in, out, op); });
   expect_same(comm, dtype, count, count, [&](auto& c, BufferView in, BufferView out) {
-    std::memcpy(out.data, in.data, in.bytes());
+    copy(in, out);
     c.all_reduce(out, op);
   });
   const auto ranks = static_cast<std::size_t>(comm.size());
@@ -128,11 +132,11 @@ TEST_F(Nccl, MovesWhatTheCpuMoves) {
         expect_same(comm, dtype, count * ranks, count,
                     [](auto& c, BufferView in, BufferView out) { c.scatter(in, out, 2); });
         expect_same(comm, dtype, count * ranks, count * ranks, [](auto& c, BufferView in, BufferView out) {
-          std::memcpy(out.data, in.data, in.bytes());
+          copy(in, out);
           c.broadcast(out, 1);
         });
         expect_same(comm, dtype, count * ranks, count * ranks, [](auto& c, BufferView in, BufferView out) {
-          std::memcpy(out.data, in.data, in.bytes());
+          copy(in, out);
           c.all_gather(out);
         });
         expect_same(comm, dtype, count, count, [](auto& c, BufferView in, BufferView out) {
