@@ -41,8 +41,7 @@ endif()
 tutti_optional(MPI "ranks on several machines (libopenmpi-dev)" "${MPI_CXX_FOUND}" "MPI ${MPI_CXX_VERSION}")
 
 include(TuttiCuda)
-# The option is there for scripts to set; there is no back end to use it yet.
-tutti_optional(NCCL "collectives between GPUs" OFF "" "this version has no back end for it")
+include(TuttiNccl)
 
 if(TUTTI_TOOLS)
   if(NOT TUTTI_GLOO STREQUAL OFF)

@@ -14,6 +14,7 @@ function(tutti_back_end name folder)
 endfunction()
 
 tutti_back_end(MPI mpi)
+tutti_back_end(NCCL nccl)
 tutti_back_end(BLAS blas)
 if(TUTTI_WITH_CUDA)
   file(GLOB_RECURSE tutti_cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu
@@ -23,6 +24,10 @@ if(TUTTI_WITH_CUDA)
 else()
   set_source_files_properties(${PROJECT_SOURCE_DIR}/kernels/cpu/no_cuda.cpp PROPERTIES
     COMPILE_DEFINITIONS "TUTTI_NO_CUDA=\"${cuda_why_not}\"")
+endif()
+if(NOT TUTTI_WITH_NCCL)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/lib/comm/no_nccl.cpp PROPERTIES
+    COMPILE_DEFINITIONS "TUTTI_NO_NCCL=\"${nccl_why_not}\"")
 endif()
 
 # Kernels are loops to be vectorised; nothing reads errno or traps after arithmetic. What a sanitizer finds does not
@@ -59,6 +64,10 @@ if(TUTTI_WITH_CUDA)
   set_target_properties(tutti PROPERTIES CUDA_ARCHITECTURES "${TUTTI_CUDA_ARCHITECTURES}")
   target_compile_options(tutti PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr>)
   target_link_libraries(tutti PRIVATE CUDA::cudart_static CUDA::cublasLt)
+endif()
+if(TUTTI_WITH_NCCL)
+  target_include_directories(tutti SYSTEM PRIVATE ${TUTTI_NCCL_INCLUDE_DIR})
+  target_link_libraries(tutti PRIVATE ${TUTTI_NCCL_LIBRARY})
 endif()
 
 # Flags for Tutti's own targets; nothing global, nothing that a user of the library inherits.

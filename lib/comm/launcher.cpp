@@ -79,7 +79,11 @@ void read_mpirun(const Reader& reader, Launch& launch) {
 void choose_backend(std::string_view backend, Launch& launch) {
   const auto refuse_it = [&](std::string_view rule) { refuse("TUTTI_BACKEND", backend, rule); };
   if (backend == "threads") refuse_it("ranks that are threads are made by World::threads(n)");
-  if (backend != "self" && backend != "shm" && backend != "mpi") refuse_it("must be self, shm or mpi");
+  if (backend == "nccl") {
+    launch.gpus = true;
+    return;
+  }
+  if (backend != "self" && backend != "shm" && backend != "mpi") refuse_it("must be self, shm, mpi or nccl");
   if (backend == "shm") {
     if (launch.launcher.empty()) refuse_it("needs ranks started by tutti-run or mpirun");
     if (launch.job.empty() || launch.size == 0) refuse_it("this launcher does not tell the job and its size");
@@ -88,7 +92,7 @@ void choose_backend(std::string_view backend, Launch& launch) {
                             launch.local_size));
     }
   }
-  if (backend == "self") launch = {launch.launcher, "", 0, 1, 0, 1, launch.job, launch.timeout};
+  if (backend == "self") launch = {launch.launcher, "", false, 0, 1, 0, 1, launch.job, launch.timeout};
   launch.backend = backend;
 }
 

@@ -11,6 +11,7 @@ namespace tutti::comm {
 struct Launch {
   std::string launcher;  // "tutti-run" or "mpirun"; empty for a lone process
   std::string backend;   // "self", "shm" or "mpi"
+  bool gpus = false;     // NCCL besides it, a GPU for each rank
   int rank = 0;
   int size = 1;  // 0 where the launcher keeps it to MPI
   int local_rank = 0;

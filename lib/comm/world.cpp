@@ -5,37 +5,58 @@
 
 #include "comm/launcher.h"
 #include "comm/mpi.h"
+#include "comm/nccl.h"
 #include "comm/self/self.h"
 #include "comm/shm/shm.h"
 
 namespace tutti {
+namespace {
+
+constexpr std::chrono::milliseconds patience = std::chrono::minutes(5);
+
+}  // namespace
 
 struct World::Place {
   std::unique_ptr<comm::Backend> backend;
   int local_rank = 0;
   int local_size = 1;
   std::optional<std::chrono::milliseconds> timeout{};
+  Device device{};
 
   static Place find(int* argc, char*** argv);
+  static Place on_cpu(const comm::Launch& launch, int* argc, char*** argv);
 };
 
 World::Place World::Place::find(int* argc, char*** argv) {
   const auto launch =
       comm::find_launch([](const char* name) { return std::getenv(name); }, comm::mpi_running());
+  Place place = on_cpu(launch, argc, argv);
+  if (launch.gpus) {
+    auto nccl =
+        comm::make_nccl_world(std::move(place.backend), place.local_rank, launch.timeout.value_or(patience));
+    place.backend = std::move(nccl.backend);
+    place.device = nccl.gpu;
+  }
+  return place;
+}
+
+World::Place World::Place::on_cpu(const comm::Launch& launch, int* argc, char*** argv) {
   if (launch.backend == "mpi") {
     auto mpi = comm::make_mpi_world(launch, argc, argv);
     return {std::move(mpi.backend), mpi.local_rank, mpi.local_size, launch.timeout};
   }
   if (launch.backend == "shm") {
-    const auto timeout = launch.timeout.value_or(std::chrono::minutes(5));
-    return {comm::make_shm_backend(launch.job, launch.rank, launch.size, timeout), launch.local_rank,
-            launch.local_size, launch.timeout};
+    return {comm::make_shm_backend(launch.job, launch.rank, launch.size, launch.timeout.value_or(patience)),
+            launch.local_rank, launch.local_size, launch.timeout};
   }
   return {comm::make_self_backend(), 0, 1, launch.timeout};
 }
 
 World::World(Place place)
-    : Communicator(std::move(place.backend)), local_rank_(place.local_rank), local_size_(place.local_size) {
+    : Communicator(std::move(place.backend)),
+      local_rank_(place.local_rank),
+      local_size_(place.local_size),
+      device_(place.device) {
   if (place.timeout) set_timeout(*place.timeout);
 }
 

@@ -103,6 +103,15 @@ struct Refused {
   std::string message;
 };
 
+TEST(Launcher, KeepsTheBackEndUnderNccl) {
+  const auto launch = find(with(tutti_run, {{"TUTTI_BACKEND", "nccl"}}));
+  EXPECT_TRUE(launch.gpus);
+  EXPECT_EQ(launch.backend, "shm");
+  EXPECT_EQ(launch.rank, 2);
+  EXPECT_EQ(find(with(open_mpi, {{"TUTTI_BACKEND", "nccl"}})).backend, "mpi");
+  EXPECT_FALSE(find(tutti_run).gpus);
+}
+
 TEST(Launcher, NamesTheVariableAndItsValue) {
   Variables no_job = tutti_run;
   no_job.erase("TUTTI_JOB");
@@ -117,7 +126,7 @@ TEST(Launcher, NamesTheVariableAndItsValue) {
       {with(tutti_run, {{"TUTTI_WORLD_SIZE", "0"}}), "TUTTI_WORLD_SIZE=0: must be an integer from 1"},
       {with(tutti_run, {{"TUTTI_LOCAL_RANK", "9"}}), "TUTTI_LOCAL_RANK=9"},
       {{{"OMPI_COMM_WORLD_RANK", "1"}}, "OMPI_COMM_WORLD_RANK=1: OMPI_COMM_WORLD_SIZE must be set too"},
-      {{{"TUTTI_BACKEND", "nccl"}}, "TUTTI_BACKEND=nccl: must be self, shm or mpi"},
+      {{{"TUTTI_BACKEND", "gloo"}}, "TUTTI_BACKEND=gloo: must be self, shm, mpi or nccl"},
       {{{"TUTTI_BACKEND", "threads"}},
        "TUTTI_BACKEND=threads: ranks that are threads are made by World::threads"},
       {{{"TUTTI_BACKEND", "shm"}}, "TUTTI_BACKEND=shm: needs ranks started by tutti-run or mpirun"},

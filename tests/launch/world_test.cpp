@@ -11,6 +11,7 @@ namespace {
 using namespace tutti::test;
 
 using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -72,7 +73,15 @@ TEST(World, RaisesWhenFewerRanksStartThanAsked) {
 TEST(World, NamesAWrongVariable) {
   const auto result = shell("TUTTI_BACKEND=fast " PROBE);
   EXPECT_EQ(result.code, 6);
-  EXPECT_EQ(result.out, "World: TUTTI_BACKEND=fast: must be self, shm or mpi\n");
+  EXPECT_EQ(result.out, "World: TUTTI_BACKEND=fast: must be self, shm, mpi or nccl\n");
+}
+
+TEST(World, SaysWhatItLacksForNccl) {
+  if (tutti::Device::has_cuda()) GTEST_SKIP() << "this machine has a GPU";
+  const auto result = shell("TUTTI_BACKEND=nccl " TUTTI_RUN " -n 2 --no-tag " PROBE " place");
+  EXPECT_EQ(result.code, 6);
+  EXPECT_THAT(result.sorted_lines(), Each(StartsWith("World: TUTTI_BACKEND=nccl")));
+  EXPECT_EQ(result.sorted_lines().size(), 2u);
 }
 
 #ifndef MPIRUN

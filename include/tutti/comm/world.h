@@ -11,12 +11,14 @@ namespace tutti {
 
 /// The communicator of all ranks. It is made once, at the start of `main`; the launcher is recognised by its
 /// environment: `tutti-run` (back end shm), `mpirun` (mpi), or none of them (self: one rank).
-/// `TUTTI_BACKEND=self|shm|mpi` decides in their place.
+/// `TUTTI_BACKEND=self|shm|mpi` decides in their place. `TUTTI_BACKEND=nccl` keeps the launcher's, for buffers on
+/// the CPU, and gives each rank a GPU, between which NCCL runs the collectives.
 class World : public Communicator {
  public:
   /// Joins the ranks of this run.
   /// \throws ConfigError when the launcher needs a back end that is not built, or its variables are
-  ///         incomplete.
+  ///         incomplete; when two ranks would share a GPU.
+  /// \throws DeviceError when NCCL is asked for and this rank has no GPU.
   /// \throws TimeoutError naming the ranks that are not there by the deadline (`TUTTI_TIMEOUT`, in seconds).
   World(int& argc, char**& argv);
   /// The same, for a program whose `main` is out of reach.
@@ -29,6 +31,8 @@ class World : public Communicator {
   /// Rank and number of ranks on this machine.
   int local_rank() const { return local_rank_; }
   int local_size() const { return local_size_; }
+  /// The GPU of this rank, which is also the thread's current one, where NCCL runs the collectives; else the CPU.
+  Device device() const { return device_; }
 
  private:
   struct Place;
@@ -36,6 +40,7 @@ class World : public Communicator {
 
   int local_rank_ = 0;
   int local_size_ = 1;
+  Device device_;
 };
 
 }  // namespace tutti
