@@ -1,7 +1,8 @@
-// The collectives over MPI.
+// The collectives over MPI alone.
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "comm/mpi/group.h"
 #include "tutti/comm/backend.h"
@@ -32,6 +33,9 @@ class MpiBackend : public Backend {
   void abort(std::string_view reason) override { group_->abort(reason); }
 
  private:
+  // A link to every other rank, the nearest first, with `out(rank)` and `in(rank)`.
+  template <typename Out, typename In>
+  std::vector<Link> links(Out out, In in) const;
   // Runs `body(running)`; whatever it throws, the group has failed.
   template <typename Body>
   Work run(const Call& call, Body body);

@@ -18,6 +18,7 @@ struct Signature {
   std::int32_t root;  // -1 where there is none
   DType dtype;
   std::uint8_t op;
+  ReduceOrder order;  // of a reduction
 
   // Whether both buffers lie where every rank reads and writes, and the places there.
   bool direct;
