@@ -90,15 +90,33 @@ TEST(Mpi, AnAbortFromAnotherThreadEndsAWait) {
   EXPECT_THAT(result.out, HasSubstr("0: CommError for rank 0: barrier #2: rank 0 aborted the group: enough"));
 }
 
-class MpiConformance : public ::testing::TestWithParam<int> {};
+// Ranks, and how many of them may share memory: all, none, or so many that they look like several machines.
+struct Layout {
+  int ranks;
+  int sharing;
+};
+
+class MpiConformance : public ::testing::TestWithParam<Layout> {};
 
 TEST_P(MpiConformance, IsThatOfEveryBackEnd) {
-  const auto result = shell(fmt::format(MPIRUN " -n {} " CONFORMANCE, GetParam()), 110);
+  const auto [ranks, sharing] = GetParam();
+  const auto result =
+      shell(fmt::format("TUTTI_MPI_SHARED_MEMORY={} " MPIRUN " -n {} " CONFORMANCE, sharing, ranks), 110);
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_EQ(result.out, fmt::format("{} ranks over mpi\n", GetParam()));
+  EXPECT_EQ(result.out, fmt::format("{} ranks over mpi\n", ranks));
 }
 
-INSTANTIATE_TEST_SUITE_P(, MpiConformance, ::testing::Values(1, 2, 3, 4));
+constexpr int all = 1024, none = 0;
+INSTANTIATE_TEST_SUITE_P(OneMachine, MpiConformance,
+                         ::testing::Values(Layout{1, all}, Layout{2, all}, Layout{3, all}, Layout{4, all},
+                                           Layout{5, all}));
+INSTANTIATE_TEST_SUITE_P(MessagesAlone, MpiConformance,
+                         ::testing::Values(Layout{1, none}, Layout{2, none}, Layout{3, none}, Layout{4, none},
+                                           Layout{5, none}));
+// Nodes of two and four are subtrees of the sums; those of three are not; five ranks are no nodes of equal size.
+INSTANTIATE_TEST_SUITE_P(SeveralNodes, MpiConformance,
+                         ::testing::Values(Layout{4, 2}, Layout{6, 2}, Layout{6, 3}, Layout{8, 4},
+                                           Layout{5, 2}));
 
 }  // namespace
 #endif

@@ -5,13 +5,15 @@
 #include <vector>
 
 #include "comm/mpi/group.h"
+#include "comm/mpi/make.h"
 #include "tutti/comm/backend.h"
 
 namespace tutti::comm {
 
 class MpiBackend : public Backend {
  public:
-  explicit MpiBackend(std::unique_ptr<MpiGroup> group) : group_(std::move(group)) {}
+  MpiBackend(std::unique_ptr<MpiGroup> group, const MpiOptions& options)
+      : group_(std::move(group)), options_(options) {}
 
   std::string_view name() const override { return "mpi"; }
   int rank() const override { return group_->rank(); }
@@ -32,15 +34,50 @@ class MpiBackend : public Backend {
   Work barrier(const Call& call) override;
   void abort(std::string_view reason) override { group_->abort(reason); }
 
+ protected:
+  MpiGroup& group() { return *group_; }
+
+  // Runs `body(running, signature)`; whatever it throws, the group has failed.
+  template <typename Body>
+  Work run(const Call& call, const Signature& signature, Body body) {
+    return guarded(call, [&](const Running& running) {
+      arrive(running, signature);
+      body(running, signature);
+    });
+  }
+
  private:
+  // What comes before every collective, and after a failure.
+  virtual void arrive(const Running&, const Signature&) {}
+  virtual void gave_up() {}
+
+  template <typename Body>
+  Work guarded(const Call& call, Body body) {
+    const Running running(call);
+    group_->check_alive(running);
+    try {
+      body(running);
+    } catch (const std::exception& error) {
+      group_->give_up({call.name, call.sequence, -1, false, error.what()});
+      gave_up();
+      throw;
+    }
+    return {};
+  }
+
   // A link to every other rank, the nearest first, with `out(rank)` and `in(rank)`.
   template <typename Out, typename In>
-  std::vector<Link> links(Out out, In in) const;
-  // Runs `body(running)`; whatever it throws, the group has failed.
-  template <typename Body>
-  Work run(const Call& call, Body body);
+  std::vector<Link> links(Out out, In in) const {
+    std::vector<Link> links;
+    for (int step = 1; step < size(); ++step) {
+      const int peer = (rank() + step) % size();
+      links.push_back({peer, out(peer), in(peer)});
+    }
+    return links;
+  }
 
   std::unique_ptr<MpiGroup> group_;
+  MpiOptions options_;
 };
 
 }  // namespace tutti::comm

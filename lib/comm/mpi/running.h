@@ -28,6 +28,12 @@ struct Running {
     return later;
   }
 
+  // At least a moment.
+  std::chrono::milliseconds left() const {
+    const auto left = deadline - std::chrono::steady_clock::now();
+    return std::max(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(1));
+  }
+
   const char* name;
   std::uint64_t sequence;
   std::chrono::milliseconds timeout;
