@@ -118,5 +118,14 @@ INSTANTIATE_TEST_SUITE_P(SeveralNodes, MpiConformance,
                          ::testing::Values(Layout{4, 2}, Layout{6, 2}, Layout{6, 3}, Layout{8, 4},
                                            Layout{5, 2}));
 
+TEST(Mpi, ReducesInItsOwnOrderWhereAsked) {
+  for (const auto& [ranks, sharing] : {Layout{2, none}, Layout{3, none}, Layout{4, 2}}) {
+    const auto result =
+        shell(fmt::format("TUTTI_MPI_SHARED_MEMORY={} " MPIRUN " -n {} " ANY_ORDER, sharing, ranks), 30);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+}
+
 }  // namespace
 #endif

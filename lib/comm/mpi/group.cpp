@@ -49,6 +49,10 @@ void MpiGroup::finish(Requests& requests, const Running& running) {
     if (std::chrono::steady_clock::now() >= running.deadline) {
       auto ranks = requests.unfinished();
       ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
+      if (ranks.front() < 0) {
+        fail(running, -1, true,
+             fmt::format("all ranks arrived, but MPI was not done within {} ms", running.timeout.count()));
+      }
       fail(running, ranks.front(), true,
            fmt::format("rank{} {} {} not arrived within {} ms", ranks.size() == 1 ? "" : "s",
                        fmt::join(ranks, ", "), ranks.size() == 1 ? "has" : "have", running.timeout.count()));

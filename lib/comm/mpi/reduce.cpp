@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "comm/mpi/engine.h"
+
 namespace tutti::comm {
 namespace {
 
@@ -10,6 +12,10 @@ std::vector<int> everyone(const MpiGroup& group) {
   std::vector<int> ranks(static_cast<std::size_t>(group.size()));
   std::iota(ranks.begin(), ranks.end(), 0);
   return ranks;
+}
+
+bool engines_own(const Signature& signature, ReduceOp op) {
+  return signature.order == ReduceOrder::any && engine_has(signature.dtype, op);
 }
 
 // One round: everybody sends its whole part to whoever needs it, and combines what came. `block_of(rank)` is
@@ -58,6 +64,7 @@ void mpi_reduce_scatter(MpiGroup& group, const Running& running, const Signature
     return at_once(group, running, signature, block_of, out, op);
   }
   meet(group, running, signature);
+  if (engines_own(signature, op) && engine_reduce_scatter(group, running, in, out, op)) return;
   const auto members = everyone(group);
   Reduction reduction(group, running, members, out.dtype, op);
   auto* to = static_cast<std::byte*>(out.data);
@@ -79,6 +86,7 @@ void mpi_all_reduce(MpiGroup& group, const Running& running, const Signature& si
         group, running, signature, [&](int) { return from; }, out, op);
   }
   meet(group, running, signature);
+  if (engines_own(signature, op)) return engine_all_reduce(group, running, in, out, op);
   const auto members = everyone(group);
   Reduction reduction(group, running, members, out.dtype, op);
   auto* to = static_cast<std::byte*>(out.data);

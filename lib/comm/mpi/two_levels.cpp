@@ -16,8 +16,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds hearing(100);
 
 // Without the name of the collective in front, which will be put there again.
-std::string_view without_prefix(std::string_view text, const Running& running) {
-  const auto prefix = fmt::format("{} #{}: ", running.name, running.sequence);
+std::string_view text_of(const CommError& error) {
+  std::string_view text = error.what();
+  const auto prefix = fmt::format("{} #{}: ", error.collective(), error.sequence());
   if (text.substr(0, prefix.size()) == prefix) text.remove_prefix(prefix.size());
   return text;
 }
@@ -41,7 +42,7 @@ void TwoLevelBackend::node_failed(const Running& running, const CommError& error
   group().hear(running, hearing);
   group().fail(running, rank, false,
                fmt::format("rank {}, which is rank {} on its machine, failed: {}", rank, error.rank(),
-                           without_prefix(error.what(), running)));
+                           text_of(error)));
 }
 
 void TwoLevelBackend::arrive(const Running& running, const Signature& signature) {
