@@ -21,6 +21,7 @@
 #include "tutti/checkpoint/train_state.h"
 #include "tutti/comm/backend.h"
 #include "tutti/comm/communicator.h"
+#include "tutti/comm/mpi.h"
 #include "tutti/comm/types.h"
 #include "tutti/comm/work.h"
 #include "tutti/comm/world.h"
