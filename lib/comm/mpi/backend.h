@@ -40,15 +40,13 @@ class MpiBackend : public Backend {
   // Runs `body(running, signature)`; whatever it throws, the group has failed.
   template <typename Body>
   Work run(const Call& call, const Signature& signature, Body body) {
-    return guarded(call, [&](const Running& running) {
-      arrive(running, signature);
-      body(running, signature);
-    });
+    return guarded(call, [&](const Running& running) { body(arrive(running, signature), signature); });
   }
 
  private:
-  // What comes before every collective, and after a failure.
-  virtual void arrive(const Running&, const Signature&) {}
+  // What comes before every collective; returns how long the rest of it may take.
+  virtual Running arrive(const Running& running, const Signature&) { return running; }
+  // What comes after a failure.
   virtual void gave_up() {}
 
   template <typename Body>

@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "tutti/core/error.h"
 
@@ -26,6 +27,10 @@ MpiGroup::MpiGroup(std::shared_ptr<MpiSession> session, MPI_Comm comm) : session
 
 MpiGroup::~MpiGroup() {
   if (!MpiSession::usable()) return;
+  // A rank that unwinds will not come to what the others are waiting in.
+  if (std::uncaught_exceptions() > 0) {
+    give_up({"", 0, rank_, false, fmt::format("rank {} has left the group", rank_)});
+  }
   if (listening_ != MPI_REQUEST_NULL) {
     MPI_Cancel(&listening_);
     MPI_Wait(&listening_, MPI_STATUS_IGNORE);

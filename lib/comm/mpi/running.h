@@ -19,10 +19,10 @@ struct Running {
 
   // The same with a later deadline, for a wait for ranks that may themselves be waiting for others: they are to
   // fail first, for they know better who is late.
-  Running patient(int times) const {
+  Running patient() const {
     using std::chrono::milliseconds;
     constexpr auto longest = std::chrono::steady_clock::time_point::max();
-    const auto grace = times * std::clamp(timeout / 8, milliseconds(50), milliseconds(1000));
+    const auto grace = std::clamp(timeout / 8, milliseconds(50), milliseconds(1000));
     Running later = *this;
     later.deadline = deadline > longest - grace ? longest : deadline + grace;
     return later;

@@ -45,7 +45,7 @@ void TwoLevelBackend::node_failed(const Running& running, const CommError& error
                            text_of(error)));
 }
 
-void TwoLevelBackend::arrive(const Running& running, const Signature& signature) {
+Running TwoLevelBackend::arrive(const Running& running, const Signature& signature) {
   const auto local = static_cast<std::size_t>(node_->size());
   std::vector<Signature> signatures(local, signature);
   on_node(running, [&](const Call& call) {
@@ -59,6 +59,7 @@ void TwoLevelBackend::arrive(const Running& running, const Signature& signature)
   std::vector<int> ranks(local);
   for (std::size_t i = 0; i < local; ++i) ranks[i] = first_of(my_node_) + static_cast<int>(i);
   group().compare(running, ranks, signatures);
+  return running.patient();
 }
 
 void TwoLevelBackend::gave_up() { node_->abort("a rank elsewhere failed"); }
@@ -72,7 +73,7 @@ Work TwoLevelBackend::barrier(const Call& call) {
   return run(call, make_signature(call, 0, DType::u8),
              [&](const Running& running, const Signature& signature) {
                // Each of the rail comes when its node has met: then all have.
-               group().exchange(running.patient(1), signature,
+               group().exchange(running, signature,
                                 links([](auto) { return ConstBytes(); }, [](auto) { return Bytes(); }));
              });
 }
@@ -83,7 +84,7 @@ Work TwoLevelBackend::all_gather(ConstBufferView in, BufferView out, const Call&
                const auto mine = block(in, in.bytes(), 0);
                const auto place = [&](int rank) { return block(out, in.bytes(), rank); };
                group().exchange(
-                   running.patient(1), signature,
+                   running, signature,
                    links([&](auto) { return mine; }, [&](auto node) { return place(rail_[node]); }));
                copy(place(rank()), mine);
                // What the rail brought of each node, to the others here.
@@ -91,7 +92,7 @@ Work TwoLevelBackend::all_gather(ConstBufferView in, BufferView out, const Call&
                for (std::size_t node = 0; node < nodes(); ++node) {
                  const auto part = place(rail_[node]);
                  const auto whole = place(first_of(node));
-                 on_node(running.patient(2), [&](const Call& here) {
+                 on_node(running.patient(), [&](const Call& here) {
                    node_
                        ->all_gather({part.data(), in.count, in.dtype},
                                     {whole.data(), in.count * local, in.dtype}, here)
@@ -106,10 +107,10 @@ Work TwoLevelBackend::broadcast(BufferView buffer, int root, const Call& call) {
     const auto all = block(buffer, buffer.bytes(), 0);
     const bool on_rail = root % node_->size() == node_->rank();
     const auto root_node = static_cast<std::size_t>(root / node_->size());
-    group().exchange(running.patient(1), signature,
+    group().exchange(running, signature,
                      links([&](auto) { return rank() == root ? ConstBytes(all) : ConstBytes(); },
                            [&](auto node) { return on_rail && node == root_node ? all : Bytes(); }));
-    on_node(running.patient(2),
+    on_node(running.patient(),
             [&](const Call& here) { node_->broadcast(buffer, root % node_->size(), here).wait(); });
   });
 }

@@ -26,7 +26,7 @@ class TwoLevelBackend final : public MpiBackend {
   void abort(std::string_view reason) override;
 
  private:
-  void arrive(const Running& running, const Signature& signature) override;
+  Running arrive(const Running& running, const Signature& signature) override;
   void gave_up() override;
 
   // Whether a node's ranks are a subtree of the tree in which all ranks are summed.

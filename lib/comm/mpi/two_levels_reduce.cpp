@@ -38,13 +38,13 @@ void TwoLevelBackend::reduce_at_once(const Running& running, const Signature& si
   const auto part = [&](std::size_t node) { return Bytes(parts.data() + node * bytes, bytes); };
   const Bytes scratch = part(nodes());
   partial.widen(out.count, static_cast<const std::byte*>(in.data), scratch.data());
-  on_node(running.patient(1), [&](const Call& here) {
+  on_node(running, [&](const Call& here) {
     node_
         ->all_reduce({scratch.data(), out.count, partial.dtype},
                      {part(my_node_).data(), out.count, partial.dtype}, partial.op, here)
         .wait();
   });
-  group().exchange(running.patient(2), signature, links([&](auto) { return part(my_node_); }, part));
+  group().exchange(running.patient(), signature, links([&](auto) { return part(my_node_); }, part));
   std::vector<const void*> sums(nodes());
   for (std::size_t node = 0; node < nodes(); ++node) sums[node] = part(node).data();
   kernels::Combine::cpu(partial.op, partial.dtype, out.count, sums, scratch.data());
@@ -53,13 +53,14 @@ void TwoLevelBackend::reduce_at_once(const Running& running, const Signature& si
 
 void TwoLevelBackend::reduce_in_pieces(const Running& running, const Signature& signature,
                                        const Partial& partial, ConstBufferView in, BufferView out) {
-  const auto rails = running.patient(1), later = running.patient(2);
-  group().exchange(rails, signature, links([](auto) { return ConstBytes(); }, [](auto) { return Bytes(); }));
+  const auto later = running.patient();
+  group().exchange(running, signature,
+                   links([](auto) { return ConstBytes(); }, [](auto) { return Bytes(); }));
   const auto local = static_cast<std::size_t>(node_->size());
   const std::size_t width = size_of(out.dtype), sum_width = size_of(partial.dtype);
   const auto* from = static_cast<const std::byte*>(in.data);
   auto* to = static_cast<std::byte*>(out.data);
-  Reduction among_nodes(group(), rails, rail_, partial.dtype, partial.op);
+  Reduction among_nodes(group(), running, rail_, partial.dtype, partial.op);
   std::vector<std::byte> staged, sums, results;
   const std::size_t piece = piece_bytes / sum_width * local;
   for (std::size_t begin = 0; begin < out.count; begin += piece) {
@@ -123,7 +124,7 @@ void TwoLevelBackend::reduce_blocks(const Running& running, const Signature& sig
         }
         source = staged.data();
       }
-      on_node(running.patient(2), [&](const Call& here) {
+      on_node(running.patient(), [&](const Call& here) {
         node_
             ->reduce_scatter({source, count * local, partial.dtype},
                              {part(sent, node).data(), count, partial.dtype}, partial.op, here)
@@ -133,9 +134,9 @@ void TwoLevelBackend::reduce_blocks(const Running& running, const Signature& sig
     const auto rails =
         links([&](auto node) { return part(sent, node); }, [&](auto node) { return part(received, node); });
     if (begin == 0)
-      group().exchange(running.patient(1), signature, rails);
+      group().exchange(running, signature, rails);
     else
-      group().transfer(running.patient(1), rails);
+      group().transfer(running, rails);
     std::vector<const void*> sums(nodes());
     for (std::size_t node = 0; node < nodes(); ++node) {
       sums[node] = part(node == my_node_ ? sent : received, node).data();
