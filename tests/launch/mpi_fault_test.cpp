@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include <filesystem>
 #include <map>
 
-#include "tests/support/shell.h"
+#include "tests/launch/leftovers.h"
 
 namespace {
 
@@ -14,15 +13,6 @@ using namespace tutti::test;
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-std::vector<std::string> left_in_shm() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
-    const auto name = entry.path().filename().string();
-    if (name.rfind("tutti-mpi-", 0) == 0) names.push_back(name);
-  }
-  return names;
-}
 
 // Ranks that may share memory: all, none, or two of four, as on two machines.
 class MpiFaults : public ::testing::TestWithParam<int> {
@@ -52,21 +42,23 @@ TEST_P(MpiFaults, AreTypedErrorsThatNameTheRank) {
 
 // Open MPI ends the job; what the survivors still say is not certain.
 TEST_P(MpiFaults, EndTheJobWhenARankIsKilled) {
-  const auto result = shell("TUTTI_TIMEOUT=2 " + command(PROBE " die 3"), 30);
+  const auto mark = unique_argument();
+  const auto result = shell("TUTTI_TIMEOUT=2 " + command(PROBE " die 3 " + mark), 30);
   EXPECT_NE(result.code, 0);
   EXPECT_NE(result.code, 124);
   EXPECT_THAT(result.out, HasSubstr(" for rank 3: barrier #2: "));
   EXPECT_THAT(left_in_shm(), IsEmpty());
-  EXPECT_NE(shell("pgrep -f '" PROBE " die 3'").code, 0) << "a process is left";
+  EXPECT_FALSE(process_left(mark));
 }
 
 TEST_P(MpiFaults, EndTheJobWhenARankExits) {
-  const auto result = shell("TUTTI_TIMEOUT=2 " + command(PROBE " leave 3"), 30);
+  const auto mark = unique_argument();
+  const auto result = shell("TUTTI_TIMEOUT=2 " + command(PROBE " leave 3 " + mark), 30);
   EXPECT_NE(result.code, 0);
   EXPECT_NE(result.code, 124);
   EXPECT_THAT(result.out, HasSubstr(" for rank 3: barrier #2: "));
   EXPECT_THAT(left_in_shm(), IsEmpty());
-  EXPECT_NE(shell("pgrep -f '" PROBE " leave 3'").code, 0) << "a process is left";
+  EXPECT_FALSE(process_left(mark));
 }
 
 INSTANTIATE_TEST_SUITE_P(, MpiFaults, ::testing::Values(1024, 0, 2));
