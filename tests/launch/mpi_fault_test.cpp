@@ -61,7 +61,8 @@ TEST_P(MpiFaults, EndTheJobWhenARankExits) {
   EXPECT_FALSE(process_left(mark));
 }
 
-INSTANTIATE_TEST_SUITE_P(, MpiFaults, ::testing::Values(1024, 0, 2));
+INSTANTIATE_TEST_SUITE_P(, MpiFaults, ::testing::Values(1024, 0, 2),
+                         [](const auto& sharing) { return fmt::format("Sharing{}", sharing.param); });
 
 }  // namespace
 #endif

@@ -27,6 +27,10 @@ struct Layout {
 
 constexpr int all = 1024, none = 0;
 
+std::string name_of(const ::testing::TestParamInfo<Layout>& layout) {
+  return fmt::format("{}by{}", layout.param.ranks, layout.param.sharing);
+}
+
 TEST(Mpi, JoinsTheRanksOfMpirun) {
   const auto result = shell(MPIRUN " -n 3 " PROBE " place");
   EXPECT_EQ(result.code, 0) << result.err;
@@ -129,14 +133,17 @@ TEST_P(MpiConformance, IsThatOfEveryBackEnd) {
 
 INSTANTIATE_TEST_SUITE_P(OneMachine, MpiConformance,
                          ::testing::Values(Layout{1, all}, Layout{2, all}, Layout{3, all}, Layout{4, all},
-                                           Layout{5, all}));
+                                           Layout{5, all}),
+                         name_of);
 INSTANTIATE_TEST_SUITE_P(MessagesAlone, MpiConformance,
                          ::testing::Values(Layout{1, none}, Layout{2, none}, Layout{3, none}, Layout{4, none},
-                                           Layout{5, none}));
+                                           Layout{5, none}),
+                         name_of);
 // Nodes of two and four are subtrees of the sums; those of three are not; five ranks are no nodes of equal size.
 INSTANTIATE_TEST_SUITE_P(SeveralNodes, MpiConformance,
                          ::testing::Values(Layout{4, 2}, Layout{6, 2}, Layout{6, 3}, Layout{8, 4},
-                                           Layout{5, 2}));
+                                           Layout{5, 2}),
+                         name_of);
 
 TEST(Mpi, ReducesInItsOwnOrderWhereAsked) {
   for (const auto& [ranks, sharing] : {Layout{2, none}, Layout{3, none}, Layout{4, 2}}) {

@@ -52,7 +52,12 @@ TEST_P(NamespacesOf, Conform) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, NamespacesOf,
-                         ::testing::Values(std::pair("2,2", 4), std::pair("1,1,1", 3), std::pair("3,2", 5)));
+                         ::testing::Values(std::pair("2,2", 4), std::pair("1,1,1", 3), std::pair("3,2", 5)),
+                         [](const auto& hosts) {
+                           std::string name = hosts.param.first;
+                           std::replace(name.begin(), name.end(), ',', '_');
+                           return name;
+                         });
 
 TEST_F(Namespaces, ReduceInMpisOwnOrder) {
   const auto result = run("2,2", ANY_ORDER);

@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "comm/mpi/group.h"
-#include "tutti/core/error.h"
 
 namespace tutti::comm {
 namespace {

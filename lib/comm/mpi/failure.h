@@ -1,7 +1,6 @@
 // Why a group of MPI ranks cannot go on: as each rank keeps it, and as it tells its peers.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>

@@ -29,8 +29,8 @@ class TwoLevelBackend final : public MpiBackend {
   Running arrive(const Running& running, const Signature& signature) override;
   void gave_up() override;
 
-  // Whether a node's ranks are a subtree of the tree in which all ranks are summed.
-  bool nodes_are_subtrees() const;
+  // Whether a reduction gains from two levels, and keeps its order.
+  bool two_levels_for(BufferView out, ReduceOp op, ReduceOrder order) const;
   std::size_t nodes() const { return rail_.size(); }
   int first_of(std::size_t node) const { return static_cast<int>(node) * node_->size(); }
   // A link to every other rank of the rail, with `out(node)` and `in(node)`.

@@ -1,16 +1,16 @@
 // The reductions of two levels.
 #include <algorithm>
+#include <bit>
 
 #include "comm/mpi/bytes.h"
+#include "comm/mpi/engine.h"
 #include "comm/mpi/reduce.h"
 #include "comm/mpi/two_levels.h"
 
 namespace tutti::comm {
 
 Work TwoLevelBackend::all_reduce(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) {
-  if (call.order == ReduceOrder::any || !nodes_are_subtrees()) {
-    return MpiBackend::all_reduce(in, out, op, call);
-  }
+  if (!two_levels_for(out, op, call.order)) return MpiBackend::all_reduce(in, out, op, call);
   return run(call, reducing(call, out, op), [&](const Running& running, const Signature& signature) {
     const Partial partial(out.dtype, op);
     if (out.count * size_of(partial.dtype) <= MpiGroup::eager_bytes)
@@ -21,15 +21,19 @@ Work TwoLevelBackend::all_reduce(ConstBufferView in, BufferView out, ReduceOp op
 }
 
 Work TwoLevelBackend::reduce_scatter(ConstBufferView in, BufferView out, ReduceOp op, const Call& call) {
-  if (call.order == ReduceOrder::any || !nodes_are_subtrees()) {
-    return MpiBackend::reduce_scatter(in, out, op, call);
-  }
+  if (!two_levels_for(out, op, call.order)) return MpiBackend::reduce_scatter(in, out, op, call);
   return run(call, reducing(call, out, op), [&](const Running& running, const Signature& signature) {
     reduce_blocks(running, signature, Partial(out.dtype, op), in, out);
   });
 }
 
-bool TwoLevelBackend::nodes_are_subtrees() const { return (node_->size() & (node_->size() - 1)) == 0; }
+bool TwoLevelBackend::two_levels_for(BufferView out, ReduceOp op, ReduceOrder order) const {
+  const bool engines =
+      order == ReduceOrder::any && engine_has(out.dtype, op) && out.bytes() > MpiGroup::eager_bytes;
+  // The node's ranks are then a subtree of the tree in which all ranks are summed.
+  const bool subtrees = std::has_single_bit(static_cast<unsigned>(node_->size()));
+  return !engines && (subtrees || order == ReduceOrder::any);
+}
 
 void TwoLevelBackend::reduce_at_once(const Running& running, const Signature& signature,
                                      const Partial& partial, ConstBufferView in, BufferView out) {
