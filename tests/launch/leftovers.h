@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,6 +38,14 @@ inline std::string unique_argument() {
   return fmt::format("run-{}-{}", getpid(), ++runs);
 }
 
-inline bool process_left(const std::string& argument) { return shell("pgrep -f " + argument).code == 0; }
+inline bool process_left(const std::string& argument) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream file(entry.path() /
+                       "cmdline");  // of what is no process, or no more, there is nothing to read
+    const std::string line{std::istreambuf_iterator<char>(file), {}};
+    if (line.find(argument) != std::string::npos) return true;
+  }
+  return false;
+}
 
 }  // namespace tutti::test

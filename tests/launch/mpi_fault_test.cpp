@@ -23,7 +23,7 @@ class MpiFaults : public ::testing::TestWithParam<int> {
 };
 
 TEST_P(MpiFaults, AreTypedErrorsThatNameTheRank) {
-  const auto result = shell(command(FAULTS), 100);
+  const auto result = shell(command(fmt::format(FAULTS " {}", TEST_SLOWDOWN)), 100);
   std::map<std::string, int> told;
   for (const auto& line : result.sorted_lines()) ++told[line.substr(0, line.find(' '))];
   // Eight collectives on three ranks, and messages on one, but for what a collective does not have.

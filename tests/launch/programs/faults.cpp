@@ -82,6 +82,7 @@ std::string outcome(Communicator& group, std::string_view collective, std::size_
 
 int main(int argc, char** argv) {
   World world(argc, argv);
+  const int slowdown = argc > 1 ? std::stoi(argv[1]) : 1;
   const int culprit = world.size() - 1;
   std::vector<int> processes(static_cast<std::size_t>(world.size()));
   world.all_gather(std::vector<int>{getpid()}, processes);
@@ -93,7 +94,7 @@ int main(int argc, char** argv) {
       const std::size_t count = ++cases % 2 ? 10 : 3000;
       Communicator group = world.split(0);
       const bool waits = fault == "absent" || fault == "stop";
-      group.set_timeout(waits ? 400ms : 20s);
+      group.set_timeout(slowdown * (waits ? 400ms : 20s));
       if (world.rank() == culprit) {
         try {
           do_wrong(world, std::move(group), collective, fault, count);
@@ -102,7 +103,7 @@ int main(int argc, char** argv) {
       } else if (collective != "message" || world.rank() == 0) {
         const auto start = std::chrono::steady_clock::now();
         const auto told = outcome(group, collective, count);
-        const bool late = std::chrono::steady_clock::now() - start > 5s;
+        const bool late = std::chrono::steady_clock::now() - start > slowdown * 5s;
         fmt::print("{} {} {}: {}{}\n", fault, collective, world.rank(), told, late ? ", late" : "");
         std::fflush(stdout);
       }
