@@ -22,6 +22,7 @@
 #include "tutti/comm/backend.h"
 #include "tutti/comm/communicator.h"
 #include "tutti/comm/flight_recorder.h"
+#include "tutti/comm/mpi.h"
 #include "tutti/comm/types.h"
 #include "tutti/comm/work.h"
 #include "tutti/comm/world.h"

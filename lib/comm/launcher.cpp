@@ -107,6 +107,13 @@ std::chrono::milliseconds read_timeout(std::string_view value) {
 
 }  // namespace
 
+int find_ranks_sharing_memory(const Environment& environment) {
+  const Reader reader(environment);
+  constexpr const char* name = "TUTTI_MPI_SHARED_MEMORY";
+  constexpr int most = Launch::most_ranks_sharing_memory;
+  return reader.has(name) ? reader.integer(name, 0, most) : most;
+}
+
 Launch find_launch(const Environment& environment, bool mpi_running) {
   const Reader reader(environment);
   Launch launch;
@@ -122,6 +129,7 @@ Launch find_launch(const Environment& environment, bool mpi_running) {
     launch.size = 0;
   }
   if (reader.has("TUTTI_TIMEOUT")) launch.timeout = read_timeout(reader.text("TUTTI_TIMEOUT"));
+  launch.ranks_sharing_memory = find_ranks_sharing_memory(environment);
   if (reader.has("TUTTI_BACKEND")) choose_backend(reader.text("TUTTI_BACKEND"), launch);
   return launch;
 }

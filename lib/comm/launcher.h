@@ -18,10 +18,16 @@ struct Launch {
   int local_size = 1;
   std::string job;  // a name that the ranks of this run share, and no other run has
   std::optional<std::chrono::milliseconds> timeout;
+  int ranks_sharing_memory = most_ranks_sharing_memory;  // at most, of those that MPI started
+
+  static constexpr int most_ranks_sharing_memory = 1024;
 };
 
 // The value of a variable, or null: `std::getenv`, or a test's.
 using Environment = std::function<const char*(const char*)>;
+
+// TUTTI_MPI_SHARED_MEMORY alone, for programs that have started MPI themselves.
+int find_ranks_sharing_memory(const Environment& environment);
 
 // `mpi_running`: the application has initialised MPI itself.
 // Throws ConfigError naming the variable and its value.

@@ -98,6 +98,12 @@ TEST(Launcher, ReadsTheDeadlineInSeconds) {
   EXPECT_EQ(find({{"TUTTI_TIMEOUT", "0.25"}}).timeout, 250ms);
 }
 
+TEST(Launcher, ReadsHowManyRanksOfMpiShareMemory) {
+  EXPECT_EQ(find(open_mpi).ranks_sharing_memory, comm::Launch::most_ranks_sharing_memory);
+  EXPECT_EQ(find(with(open_mpi, {{"TUTTI_MPI_SHARED_MEMORY", "0"}})).ranks_sharing_memory, 0);
+  EXPECT_EQ(find(with(open_mpi, {{"TUTTI_MPI_SHARED_MEMORY", "2"}})).ranks_sharing_memory, 2);
+}
+
 struct Refused {
   Variables variables;
   std::string message;
@@ -132,6 +138,8 @@ TEST(Launcher, NamesTheVariableAndItsValue) {
       {{{"TUTTI_BACKEND", "shm"}}, "TUTTI_BACKEND=shm: needs ranks started by tutti-run or mpirun"},
       {with(open_mpi, {{"TUTTI_BACKEND", "shm"}}),
        "TUTTI_BACKEND=shm: needs all ranks on one machine, and of 8 only 2"},
+      {{{"TUTTI_MPI_SHARED_MEMORY", "off"}},
+       "TUTTI_MPI_SHARED_MEMORY=off: must be an integer from 0 to 1024"},
       {{{"TUTTI_TIMEOUT", "soon"}}, "TUTTI_TIMEOUT=soon: must be a number of seconds"},
       {{{"TUTTI_TIMEOUT", "0"}}, "TUTTI_TIMEOUT=0: must be"},
       {{{"TUTTI_TIMEOUT", "nan"}}, "TUTTI_TIMEOUT=nan: must be"},

@@ -19,6 +19,18 @@ std::string environment() {
   return mpirun.substr(0, mpirun.rfind(' ') + 1);
 }
 
+// Ranks, and how many of them may share memory: all, none, or so many that they look like several machines.
+struct Layout {
+  int ranks;
+  int sharing;
+};
+
+constexpr int all = 1024, none = 0;
+
+std::string name_of(const ::testing::TestParamInfo<Layout>& layout) {
+  return fmt::format("{}by{}", layout.param.ranks, layout.param.sharing);
+}
+
 TEST(Mpi, JoinsTheRanksOfMpirun) {
   const auto result = shell(MPIRUN " -n 3 " PROBE " place");
   EXPECT_EQ(result.code, 0) << result.err;
@@ -48,6 +60,25 @@ TEST(Mpi, LeavesTheApplicationsMpiAlone) {
 TEST(Mpi, ServesAnMpiProgramThatRunsAlone) {
   EXPECT_THAT(shell(environment() + OWN_MPI).sorted_lines(),
               ElementsAre("0: mpi 1", "0: mpi 1", "0: then alive 1"));
+}
+
+TEST(Mpi, TakesTheApplicationsCommunicatorUnderAnyThreadLevel) {
+  for (const char* level : {"single", "funneled", "multiple"}) {
+    for (const int sharing : {none, all}) {
+      SCOPED_TRACE(fmt::format("{}, {}", level, sharing));
+      const auto result = shell(
+          fmt::format("TUTTI_MPI_SHARED_MEMORY={} " MPIRUN " -n 5 " OWN_COMM " {}", sharing, level), 30);
+      EXPECT_EQ(result.code, 0) << result.err;
+      EXPECT_THAT(
+          result.sorted_lines(),
+          ElementsAre("0: 1 of 2 over mpi: 1 0, sum 1 1, max 1", "1: 0 of 2 over mpi: 1 0, sum 1 1, max 1",
+                      "2: 2 of 3 over mpi: 4 3 2, sum 9 9, max 4",
+                      "3: 1 of 3 over mpi: 4 3 2, sum 9 9, max 4",
+                      "4: 0 of 3 over mpi: 4 3 2, sum 9 9, max 4",
+                      StartsWith("from_mpi: MPI must be running"), StartsWith("from_mpi: an MPI_Comm has "),
+                      StartsWith("from_mpi: the communicator must be one group of ranks")));
+    }
+  }
 }
 
 TEST(Mpi, RefusesAnotherLaunchersRanks) {
@@ -90,15 +121,38 @@ TEST(Mpi, AnAbortFromAnotherThreadEndsAWait) {
   EXPECT_THAT(result.out, HasSubstr("0: CommError for rank 0: barrier #2: rank 0 aborted the group: enough"));
 }
 
-class MpiConformance : public ::testing::TestWithParam<int> {};
+class MpiConformance : public ::testing::TestWithParam<Layout> {};
 
 TEST_P(MpiConformance, IsThatOfEveryBackEnd) {
-  const auto result = shell(fmt::format(MPIRUN " -n {} " CONFORMANCE, GetParam()), 110);
+  const auto [ranks, sharing] = GetParam();
+  const auto result =
+      shell(fmt::format("TUTTI_MPI_SHARED_MEMORY={} " MPIRUN " -n {} " CONFORMANCE, sharing, ranks), 110);
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_EQ(result.out, fmt::format("{} ranks over mpi\n", GetParam()));
+  EXPECT_EQ(result.out, fmt::format("{} ranks over mpi\n", ranks));
 }
 
-INSTANTIATE_TEST_SUITE_P(, MpiConformance, ::testing::Values(1, 2, 3, 4));
+INSTANTIATE_TEST_SUITE_P(OneMachine, MpiConformance,
+                         ::testing::Values(Layout{1, all}, Layout{2, all}, Layout{3, all}, Layout{4, all},
+                                           Layout{5, all}),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(MessagesAlone, MpiConformance,
+                         ::testing::Values(Layout{1, none}, Layout{2, none}, Layout{3, none}, Layout{4, none},
+                                           Layout{5, none}),
+                         name_of);
+// Nodes of two and four are subtrees of the sums; those of three are not; five ranks are no nodes of equal size.
+INSTANTIATE_TEST_SUITE_P(SeveralNodes, MpiConformance,
+                         ::testing::Values(Layout{4, 2}, Layout{6, 2}, Layout{6, 3}, Layout{8, 4},
+                                           Layout{5, 2}),
+                         name_of);
+
+TEST(Mpi, ReducesInItsOwnOrderWhereAsked) {
+  for (const auto& [ranks, sharing] : {Layout{2, none}, Layout{3, none}, Layout{4, 2}}) {
+    const auto result =
+        shell(fmt::format("TUTTI_MPI_SHARED_MEMORY={} " MPIRUN " -n {} " ANY_ORDER, sharing, ranks), 30);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+}
 
 }  // namespace
 #endif

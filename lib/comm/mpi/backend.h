@@ -1,16 +1,19 @@
-// The collectives over MPI.
+// The collectives over MPI alone.
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "comm/mpi/group.h"
+#include "comm/mpi/make.h"
 #include "tutti/comm/backend.h"
 
 namespace tutti::comm {
 
 class MpiBackend : public Backend {
  public:
-  explicit MpiBackend(std::unique_ptr<MpiGroup> group) : group_(std::move(group)) {}
+  MpiBackend(std::unique_ptr<MpiGroup> group, const MpiOptions& options)
+      : group_(std::move(group)), options_(options) {}
 
   std::string_view name() const override { return "mpi"; }
   int rank() const override { return group_->rank(); }
@@ -31,12 +34,48 @@ class MpiBackend : public Backend {
   Work barrier(const Call& call) override;
   void abort(std::string_view reason) override { group_->abort(reason); }
 
- private:
-  // Runs `body(running)`; whatever it throws, the group has failed.
+ protected:
+  MpiGroup& group() { return *group_; }
+
+  // Runs `body(running, signature)`; whatever it throws, the group has failed.
   template <typename Body>
-  Work run(const Call& call, Body body);
+  Work run(const Call& call, const Signature& signature, Body body) {
+    return guarded(call, [&](const Running& running) { body(arrive(running, signature), signature); });
+  }
+
+ private:
+  // What comes before every collective; returns how long the rest of it may take.
+  virtual Running arrive(const Running& running, const Signature&) { return running; }
+  // What comes after a failure.
+  virtual void gave_up() {}
+
+  template <typename Body>
+  Work guarded(const Call& call, Body body) {
+    const Running running(call);
+    group_->check_alive(running);
+    try {
+      body(running);
+    } catch (const std::exception& error) {
+      group_->give_up({call.name, call.sequence, -1, false, error.what()});
+      gave_up();
+      throw;
+    }
+    return {};
+  }
+
+  // A link to every other rank, the nearest first, with `out(rank)` and `in(rank)`.
+  template <typename Out, typename In>
+  std::vector<Link> links(Out out, In in) const {
+    std::vector<Link> links;
+    for (int step = 1; step < size(); ++step) {
+      const int peer = (rank() + step) % size();
+      links.push_back({peer, out(peer), in(peer)});
+    }
+    return links;
+  }
 
   std::unique_ptr<MpiGroup> group_;
+  MpiOptions options_;
 };
 
 }  // namespace tutti::comm

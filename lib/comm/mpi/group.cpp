@@ -5,21 +5,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "tutti/core/error.h"
 
 namespace tutti::comm {
 namespace {
 
-constexpr int signature_tag = 2;
-constexpr int abort_tag = 3;
-constexpr int sender_tag = 4;
-constexpr int receiver_tag = 5;
-
-// Of a message, the same on both sides.
-Signature message(Backend::Endpoint end, ConstBufferView buffer) {
-  return make_signature({"message", end.message, {}}, buffer.count, buffer.dtype);
-}
+constexpr int failure_tag = 3;
 
 }  // namespace
 
@@ -28,128 +21,118 @@ MpiGroup::MpiGroup(std::shared_ptr<MpiSession> session, MPI_Comm comm) : session
   MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
   MPI_Comm_rank(comm_, &rank_);
   MPI_Comm_size(comm_, &size_);
-  listen();
+  check_mpi(MPI_Irecv(&heard_, sizeof heard_, MPI_BYTE, MPI_ANY_SOURCE, failure_tag, comm_, &listening_),
+            "MPI_Irecv");
 }
 
 MpiGroup::~MpiGroup() {
   if (!MpiSession::usable()) return;
-  if (abort_ != MPI_REQUEST_NULL) {
-    MPI_Cancel(&abort_);
-    MPI_Wait(&abort_, MPI_STATUS_IGNORE);
+  // A rank that unwinds will not come to what the others are waiting in.
+  if (std::uncaught_exceptions() > 0) {
+    give_up({"", 0, rank_, false, fmt::format("rank {} has left the group", rank_)});
+  }
+  if (listening_ != MPI_REQUEST_NULL) {
+    MPI_Cancel(&listening_);
+    MPI_Wait(&listening_, MPI_STATUS_IGNORE);
   }
   if (!failed_) MPI_Comm_free(&comm_);
 }
 
-void MpiGroup::listen() {
-  check_mpi(MPI_Irecv(abort_reason_.data(), static_cast<int>(abort_reason_.size()), MPI_CHAR, MPI_ANY_SOURCE,
-                      abort_tag, comm_, &abort_),
-            "MPI_Irecv");
-}
-
-void MpiGroup::meet(const Running& running, const Signature& mine) {
-  std::vector<Signature> others(static_cast<std::size_t>(size_), mine);
-  auto messages = requests();
-  for (int step = 1; step < size_; ++step) {
-    const int from = (rank_ + size_ - step) % size_;
-    messages.receive(&others[static_cast<std::size_t>(from)], sizeof(Signature), from, signature_tag);
-  }
-  for (int step = 1; step < size_; ++step) {
-    messages.send(&mine, sizeof mine, (rank_ + step) % size_, signature_tag);
-  }
-  finish(messages, running);
-  for (int rank = 0; rank < size_; ++rank)
-    compare(running, mine, others[static_cast<std::size_t>(rank)], rank);
-}
-
-void MpiGroup::meet(const Running& running, ConstBufferView in, Backend::Endpoint to, ConstBufferView out,
-                    Backend::Endpoint from) {
-  const Signature sending = message(to, in), receiving = message(from, out);
-  Signature received = sending, sent = receiving;
-  auto messages = requests();
-  if (to.rank >= 0) {
-    messages.receive(&received, sizeof received, to.rank, receiver_tag);
-    messages.send(&sending, sizeof sending, to.rank, sender_tag);
-  }
-  if (from.rank >= 0) {
-    messages.receive(&sent, sizeof sent, from.rank, sender_tag);
-    messages.send(&receiving, sizeof receiving, from.rank, receiver_tag);
-  }
-  finish(messages, running);
-  compare(running, sending, received, to.rank);
-  compare(running, receiving, sent, from.rank);
-}
-
-void MpiGroup::compare(const Running& running, const Signature& mine, const Signature& other, int rank) {
-  if (other.matches(mine)) return;
-  throw CommError(fmt::format("{} #{}: rank {} called {}, rank {} called {}", running.name, running.sequence,
-                              rank_, mine.str(), rank, other.str()),
-                  running.name, running.sequence, rank);
+bool MpiGroup::listen() {
+  if (listening_ == MPI_REQUEST_NULL) return false;
+  int heard = 0;
+  check_mpi(MPI_Test(&listening_, &heard, MPI_STATUS_IGNORE), "MPI_Test");
+  if (heard && keep(heard_)) told_ = true;  // whoever found it tells everyone
+  return heard;
 }
 
 void MpiGroup::finish(Requests& requests, const Running& running) {
   for (std::uint64_t polls = 1; !requests.test(); ++polls) {
-    if (failed_) {
-      throw CommError(fmt::format("{} #{}: {}", running.name, running.sequence, failure()), running.name,
-                      running.sequence, failed_rank_);
-    }
-    int aborted = 0;
-    MPI_Status status;
-    check_mpi(MPI_Test(&abort_, &aborted, &status), "MPI_Test");
-    if (aborted) {
-      fail(fmt::format("rank {} aborted the group: {}", status.MPI_SOURCE, abort_reason_.data()),
-           status.MPI_SOURCE);
-      continue;  // what the rank did of this collective before may be all that was missing
-    }
+    if (failed_) raise(running);
+    if (listen()) continue;  // what the rank did of this collective before may be all that was missing
     if (polls % 64 != 0) continue;
     if (std::chrono::steady_clock::now() >= running.deadline) {
       auto ranks = requests.unfinished();
       ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
-      throw TimeoutError(
-          fmt::format("{} #{}: rank{} {} not arrived within {} ms", running.name, running.sequence,
-                      ranks.size() == 1 ? "" : "s",
-                      fmt::format("{} {}", fmt::join(ranks, ", "), ranks.size() == 1 ? "has" : "have"),
-                      running.timeout.count()),
-          running.name, running.sequence, ranks.front());
+      if (ranks.front() < 0) {
+        fail(running, -1, true,
+             fmt::format("all ranks arrived, but MPI was not done within {} ms", running.timeout.count()));
+      }
+      fail(running, ranks.front(), true,
+           fmt::format("rank{} {} {} not arrived within {} ms", ranks.size() == 1 ? "" : "s",
+                       fmt::join(ranks, ", "), ranks.size() == 1 ? "has" : "have", running.timeout.count()));
     }
     sched_yield();  // there may be more ranks than cores
   }
 }
 
+void MpiGroup::hear(const Running& running, std::chrono::milliseconds patience) {
+  const auto end = deadline_after(patience);
+  while (!failed_ && !listen() && std::chrono::steady_clock::now() < end) sched_yield();
+  if (failed_) raise(running);
+}
+
 void MpiGroup::abort(std::string_view reason) {
-  std::array<char, 256> message{};
-  reason.copy(message.data(), message.size() - 1);
+  give_up({"abort", 0, rank_, false, fmt::format("rank {} aborted the group: {}", rank_, reason)});
+}
+
+void MpiGroup::fail(const Running& running, int rank, bool timeout, std::string_view text) {
+  give_up({running.name, running.sequence, rank, timeout, text});
+  raise(running);
+}
+
+void MpiGroup::give_up(const MpiFailure& failure) {
+  keep(failure);
+  tell_peers();
+}
+
+bool MpiGroup::keep(const MpiFailure& failure) {
+  std::scoped_lock lock(mutex_);
+  if (failed_) return false;
+  failure_ = failure;
+  failed_ = true;
+  session_->fail();
+  return true;
+}
+
+void MpiGroup::tell_peers() {
+  // Where MPI allows one thread only, it is that one which does this, when it comes by.
+  if (!session_->threaded() && std::this_thread::get_id() != owner_) return;
+  if (told_.exchange(true)) return;
   for (int rank = 0; rank < size_; ++rank) {
     MPI_Request request;
     if (rank == rank_) continue;
     // Short enough to leave at once; a peer that is gone does not hold this rank up.
-    if (MPI_Isend(message.data(), static_cast<int>(message.size()), MPI_CHAR, rank, abort_tag, comm_,
-                  &request) == MPI_SUCCESS) {
+    if (MPI_Isend(&failure_, sizeof failure_, MPI_BYTE, rank, failure_tag, comm_, &request) == MPI_SUCCESS) {
       MPI_Request_free(&request);
     }
   }
-  fail(fmt::format("rank {} aborted the group: {}", rank_, reason), rank_);
 }
 
-void MpiGroup::fail(std::string_view reason, int rank) {
-  std::scoped_lock lock(mutex_);
-  if (!failed_) {
-    failure_ = reason;
-    failed_rank_ = rank;
-  }
-  failed_ = true;
-  session_->fail();
-}
-
-std::string MpiGroup::failure() const {
+MpiFailure MpiGroup::failure() const {
   std::scoped_lock lock(mutex_);
   return failure_;
 }
 
-void MpiGroup::check_alive(const Running& running) {
+void MpiGroup::raise(const Running& running) {
+  tell_peers();
+  const auto failure = this->failure();
+  const bool elsewhere = failure.sequence != 0 && !failure.in(running.name, running.sequence);
+  const auto message = fmt::format(
+      "{} #{}: {}{}", running.name, running.sequence,
+      elsewhere ? fmt::format("the group failed in {} #{}: ", failure.collective.data(), failure.sequence)
+                : "",
+      failure.text.data());
+  if (failure.timeout) throw TimeoutError(message, running.name, running.sequence, failure.rank);
+  throw CommError(message, running.name, running.sequence, failure.rank);
+}
+
+void MpiGroup::check_alive(const Running& running) const {
   if (!failed_) return;
+  const auto failure = this->failure();
   throw CommError(
-      fmt::format("{} #{}: the group failed before: {}", running.name, running.sequence, failure()),
-      running.name, running.sequence, failed_rank_);
+      fmt::format("{} #{}: the group failed before: {}", running.name, running.sequence, failure.text.data()),
+      running.name, running.sequence, failure.rank);
 }
 
 }  // namespace tutti::comm

@@ -3,39 +3,37 @@
 
 #include <mpi.h>
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
-#include "comm/deadline.h"
+#include "comm/mpi/failure.h"
 #include "comm/mpi/requests.h"
+#include "comm/mpi/running.h"
 #include "comm/mpi/session.h"
 #include "comm/shared/signature.h"
 #include "tutti/comm/backend.h"
 
 namespace tutti::comm {
 
-// Identity of the collective under way, and when it must be done.
-struct Running {
-  explicit Running(const Backend::Call& call)
-      : name(call.name),
-        sequence(call.sequence),
-        timeout(call.timeout),
-        deadline(deadline_after(call.timeout)) {}
-
-  const char* name;
-  std::uint64_t sequence;
-  std::chrono::milliseconds timeout;
-  std::chrono::steady_clock::time_point deadline;
+// What goes to another rank in a collective, and what comes from it; empty for nothing.
+struct Link {
+  int rank;
+  std::span<const std::byte> out{};
+  std::span<std::byte> in{};
 };
 
 class MpiGroup {
  public:
+  // So many bytes for a rank travel with the signature, in one message.
+  static constexpr std::size_t eager_bytes = 4096;
+
   // Takes its own copy of `comm`, so that messages never meet the application's; every rank of `comm` calls
   // it.
   MpiGroup(std::shared_ptr<MpiSession> session, MPI_Comm comm);
@@ -48,39 +46,62 @@ class MpiGroup {
   MPI_Comm comm() const { return comm_; }
   const std::shared_ptr<MpiSession>& session() const { return session_; }
 
-  // Waits until every rank has arrived at the collective, and makes sure that it is the same one.
-  void meet(const Running& running, const Signature& mine);
-  // The same for a message to one rank and one from another, or one of both.
-  void meet(const Running& running, ConstBufferView in, Backend::Endpoint to, ConstBufferView out,
-            Backend::Endpoint from);
+  // Waits until the ranks of `links` have arrived at the collective, makes sure that it is the same one, and
+  // exchanges their bytes.
+  void exchange(const Running& running, const Signature& mine, std::span<const Link> links);
+  // The bytes alone, with ranks that have met.
+  void transfer(const Running& running, std::span<const Link> links);
+  // A message to one rank and one from another, or one of both.
+  void exchange(const Running& running, ConstBufferView in, Backend::Endpoint to, BufferView out,
+                Backend::Endpoint from);
 
   Requests requests() const { return Requests(comm_); }
   // Waits until `requests` are finished; TimeoutError names the ranks that they wait for.
   void finish(Requests& requests, const Running& running);
 
   void abort(std::string_view reason);
-  // The first failure stays; `rank` is the one at fault, -1 where none can be named.
-  void fail(std::string_view reason, int rank = -1);
-  // Throws when this group has failed.
-  void check_alive(const Running& running);
+  // Makes the group fail, here and on all its ranks, and throws. The first failure stays.
+  [[noreturn]] void fail(const Running& running, int rank, bool timeout, std::string_view text);
+  // The same without throwing.
+  void give_up(const MpiFailure& failure);
+  // Throws that the signatures, of `ranks` in ascending order, differ, if they do.
+  void compare(const Running& running, std::span<const int> ranks, std::span<const Signature> signatures);
 
-  static constexpr int data_tag = 1;
+  // Waits for a peer to tell of a failure; then throws it.
+  void hear(const Running& running, std::chrono::milliseconds patience);
+  // Throws when this group has failed.
+  void check_alive(const Running& running) const;
 
  private:
-  std::string failure() const;
-  void compare(const Running& running, const Signature& mine, const Signature& other, int rank);
-  void listen();
+  struct Envelope;
+
+  // Whether a peer has told of a failure by now.
+  bool listen();
+  bool keep(const MpiFailure& failure);
+  void tell_peers();
+  MpiFailure failure() const;
+  [[noreturn]] void raise(const Running& running);
 
   std::shared_ptr<MpiSession> session_;
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 1;
+  std::thread::id owner_ = std::this_thread::get_id();
+  std::vector<Envelope> sent_;
+  std::vector<Envelope> received_;
+
   std::atomic<bool> failed_ = false;  // another thread may abort
+  std::atomic<bool> told_ = false;
   mutable std::mutex mutex_;
-  std::string failure_;
-  std::atomic<int> failed_rank_ = -1;
-  std::array<char, 256> abort_reason_{};
-  MPI_Request abort_ = MPI_REQUEST_NULL;  // the receive of a peer's abort
+  MpiFailure failure_;
+  MpiFailure heard_;
+  MPI_Request listening_ = MPI_REQUEST_NULL;
+};
+
+// What a rank says about its collective, and what fits in beside it.
+struct MpiGroup::Envelope {
+  Signature signature;
+  std::byte bytes[eager_bytes];
 };
 
 }  // namespace tutti::comm

@@ -41,7 +41,7 @@ class Block {
 
 Requests::~Requests() {
   for (std::size_t i = 0; i < requests_.size(); ++i) {
-    if (requests_[i] == MPI_REQUEST_NULL) continue;
+    if (requests_[i] == MPI_REQUEST_NULL || peers_[i] < 0) continue;
     if (receives_[i]) MPI_Cancel(&requests_[i]);
     MPI_Request_free(&requests_[i]);
   }
@@ -63,6 +63,13 @@ void Requests::receive(void* data, std::size_t bytes, int from, int tag) {
   requests_.push_back(request);
   peers_.push_back(from);
   receives_.push_back(true);
+}
+
+MPI_Request* Requests::collective() {
+  requests_.push_back(MPI_REQUEST_NULL);
+  peers_.push_back(-1);
+  receives_.push_back(true);
+  return &requests_.back();
 }
 
 bool Requests::test() {

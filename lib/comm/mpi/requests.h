@@ -20,6 +20,10 @@ class Requests {
   void send(const void* data, std::size_t bytes, int to, int tag);
   void receive(void* data, std::size_t bytes, int from, int tag);
 
+  // The place for the request of one of MPI's own collectives, which waits for no rank in particular (-1) and
+  // cannot be cancelled.
+  MPI_Request* collective();
+
   // Lets MPI make progress; true when everything is finished.
   bool test();
   // The ranks whose messages have not come, or where none is missing, that have not taken theirs; ascending.

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "comm/mpi.h"
-#include "comm/mpi/backend.h"
+#include "comm/mpi/make.h"
 #include "tutti/core/error.h"
 
 namespace tutti::comm {
@@ -27,7 +27,8 @@ MpiWorld make_mpi_world(const Launch& launch, int* argc, char*** argv) {
   MPI_Comm_size(machine, &world.local_size);
   MPI_Comm_free(&machine);
   world.backend =
-      std::make_unique<MpiBackend>(std::make_unique<MpiGroup>(std::move(session), MPI_COMM_WORLD));
+      make_mpi_backend(std::move(session), MPI_COMM_WORLD,
+                       {launch.ranks_sharing_memory, launch.timeout.value_or(std::chrono::minutes(5))});
   return world;
 }
 

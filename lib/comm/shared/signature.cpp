@@ -30,7 +30,7 @@ std::string name_of_key(std::uint64_t key) {
 std::string Signature::str() const {
   std::string text = fmt::format("{}({}[{}]", name_of_key(name), name_of(dtype), count);
   if (op != no_op) text += fmt::format(", {}", name_of(static_cast<ReduceOp>(op)));
-  if (order == ReduceOrder::any) text += ", in any order";
+  if (op != no_op && order == ReduceOrder::any) text += ", in any order";
   if (root >= 0) text += fmt::format(", root {}", root);
   return text + ")";
 }

@@ -23,7 +23,7 @@ struct Signature {
 
   bool matches(const Signature& other) const {
     return name == other.name && count == other.count && sequence == other.sequence && root == other.root &&
-           dtype == other.dtype && op == other.op && order == other.order;
+           dtype == other.dtype && op == other.op && (op == no_op || order == other.order);
   }
   // "all_reduce(f32[10], sum)"
   std::string str() const;

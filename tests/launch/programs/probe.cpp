@@ -43,6 +43,12 @@ void die(World& world, int culprit) {
   world.barrier();
 }
 
+void leave(World& world, int culprit) {
+  world.barrier();
+  if (world.rank() == culprit) _exit(0);
+  world.barrier();
+}
+
 void abort(World& world, int culprit) {
   world.barrier();
   if (world.rank() == culprit) {
@@ -93,6 +99,7 @@ int main(int argc, char** argv) {
       if (what == "place") place(world, culprit);
       if (what == "absent") absent(world, culprit);
       if (what == "die") die(world, culprit);
+      if (what == "leave") leave(world, culprit);
       if (what == "abort") abort(world, culprit);
       if (what == "watchdog") watchdog(world, culprit);
       if (what == "mismatch") mismatch(world, culprit);
