@@ -41,9 +41,15 @@ Pattern::Pattern(DType dtype, const std::function<double(std::size_t)>& element)
   });
 }
 
+// By ordinary stores, as a gradient is written: a long memcpy may go past the caches, and then no rank would find
+// anything in one.
 void Pattern::fill(std::byte* to, std::size_t bytes) const {
+  constexpr std::size_t step = 64;
   for (std::size_t done = 0; done < bytes; done += bytes_.size()) {
-    std::memcpy(to + done, bytes_.data(), std::min(bytes_.size(), bytes - done));
+    const auto part = std::min(bytes_.size(), bytes - done);
+    std::size_t i = 0;
+    for (; i + step <= part; i += step) std::memcpy(to + done + i, bytes_.data() + i, step);
+    std::memcpy(to + done + i, bytes_.data() + i, part - i);
   }
 }
 
