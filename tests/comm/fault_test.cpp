@@ -236,6 +236,26 @@ TEST(Deadline, OfACallIsItsOwn) {
   });
 }
 
+// Rank 1 waits as well, and is not to blame.
+TEST(Deadline, NamesTheRankForWhichAllWait) {
+  for (const bool by_message : {true, false}) {
+    const auto results = on_threads(3, [=](Communicator& comm) -> std::string {
+      std::vector<float> data(3);
+      if (comm.rank() == 2) return std::this_thread::sleep_for(1s * TEST_SLOWDOWN), "late";
+      comm.set_timeout((comm.rank() == 0 ? 300ms : 30s) * TEST_SLOWDOWN);
+      if (comm.rank() == 1)
+        comm.recv(data, 2);
+      else if (by_message)
+        comm.recv(data, 1);
+      else
+        comm.barrier();
+      return "no error";
+    });
+    EXPECT_THAT(results[0], HasSubstr(" #1: rank 2 has not arrived within "));
+    EXPECT_THAT(results[1], HasSubstr("rank 2 has not arrived within "));
+  }
+}
+
 TEST(Deadline, MayBeNever) {
   for (const auto timeout : {std::chrono::milliseconds::max(), std::chrono::milliseconds::max() / 3}) {
     const auto results = on_threads(2, [timeout](Communicator& comm) -> std::string {

@@ -85,6 +85,10 @@ class Group {
   bool spin(const Ready& ready) const;
   void wait_slowly(const Call& call, const Condition& ready, const std::vector<int>& peers,
                    const RankCondition& arrived);
+  // Tells the others for whom of `peers` this rank waits, and notes which of them still look for somebody themselves.
+  void look_around(const std::vector<int>& peers, const RankCondition& arrived);
+  // Who keeps this rank waiting for `rank`: the end of the chain of those that wait for each other.
+  int who_keeps(int rank, std::chrono::milliseconds timeout) const;
   void check_signatures(const Call& call, const Signature& mine);
 
   void record(const Call& call, Failure::Kind kind, int rank, std::string_view text);
@@ -109,6 +113,12 @@ class Group {
   std::uint32_t phase_ = 0;
   std::uint32_t turn_ = 0;
   std::optional<std::chrono::steady_clock::time_point> deadline_;
+  // How often each rank has looked, and when that changed for the last time.
+  struct Seen {
+    std::uint32_t looks = 0;
+    std::chrono::steady_clock::time_point changed;
+  };
+  std::vector<Seen> seen_;
 };
 
 inline void pause() {

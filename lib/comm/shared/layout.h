@@ -42,6 +42,8 @@ struct Slot {
   alignas(cache_line) Doorbell doorbell;
   alignas(cache_line) std::atomic<std::int32_t> pid;  // 0 until the rank is there
   std::atomic<bool> left;
+  std::atomic<std::int32_t> waits_for;  // the rank for which this one waits, plus one; 0 for none
+  std::atomic<std::uint32_t> looks;     // how often it has looked for it
   alignas(cache_line) Survivor survivor;
 };
 
