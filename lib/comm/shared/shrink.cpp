@@ -114,12 +114,7 @@ class Shrinking {
             [&] { return offered() || entered(members.front(), round + 1) || group_.gone(members.front()); }))
       throw_late(members.front());
     if (!offered()) return nullptr;
-    try {
-      return group_.segment().take_part(first.token.load(), me, size);
-    } catch (const ConfigError&) {
-      if (group_.gone(members.front())) return nullptr;
-      throw;
-    }
+    return group_.segment().take_part(first.token.load(), me, size);
   }
 
   [[noreturn]] void throw_left_out() const {
