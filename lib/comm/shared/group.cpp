@@ -63,9 +63,10 @@ void Group::await(const Call& call, std::uint32_t phase) {
         call, [&] { return arrived(peer); }, peers_, arrived);
 }
 
-int Group::lost_rank(const std::vector<int>& peers) const {
+int Group::lost_rank(const std::vector<int>& peers, const RankCondition& arrived) const {
   for (const int rank : peers) {
-    if (slot(rank).left.load() || (slot(rank).pid.load() != 0 && !segment_->alive(rank))) return rank;
+    const bool left = slot(rank).left.load();
+    if (left ? !arrived(rank) : slot(rank).pid.load() != 0 && !segment_->alive(rank)) return rank;
   }
   return -1;
 }
@@ -79,7 +80,7 @@ void Group::wait_slowly(const Call& call, const Condition& ready, const std::vec
   const std::shared_ptr<void> at_end(nullptr, [&](void*) { slot(rank_).waits_for.store(0); });
   for (auto nap = first_nap;; nap = longest_nap) {
     // Looked at first, and the condition last: what a rank posted before it was lost still counts.
-    const int lost = lost_rank(peers);
+    const int lost = lost_rank(peers, arrived);
     const bool late = Clock::now() >= *deadline_;
     if (ready()) return;
     if (failure().state.load(std::memory_order_acquire) != Failure::none) raise(call);

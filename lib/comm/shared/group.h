@@ -93,9 +93,9 @@ class Group {
 
   void record(const Call& call, Failure::Kind kind, int rank, std::string_view text);
   [[noreturn]] void raise(const Call& call) const;
-  // One of `peers` that left or died. It may have posted what this rank waits for, but a rank that is through
-  // with a collective cannot keep another one waiting in it.
-  int lost_rank(const std::vector<int>& peers) const;
+  // One of `peers` that died, or left before it arrived. Who has arrived may be through with the collective, for a rank
+  // tells one peer after another, and leave while this rank still waits for the word of a third.
+  int lost_rank(const std::vector<int>& peers, const RankCondition& arrived) const;
 
   bool reached(int peer, std::uint32_t phase) const {
     return static_cast<std::int32_t>(slot(peer).posted.load(std::memory_order_acquire) - phase) >= 0;
