@@ -85,6 +85,8 @@ struct Header {
   Failure failure;
   // The last round of survivors that was decided, and in its lower half by which rank, plus one.
   std::atomic<std::uint64_t> decision;
+  // The last round whose end was decided, and in its lower half whether the group was formed.
+  std::atomic<std::uint64_t> outcome;
 };
 
 // Offsets into a segment of `size` ranks: the control part; then for each pair of ranks the memory through which
