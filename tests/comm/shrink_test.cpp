@@ -57,12 +57,12 @@ TEST(Shrink, ARankKilledWhileItShrinksIsLeftOut) {
   for (int attempt = 0; attempt < 10; ++attempt) {
     Processes ranks(4, [attempt](Communicator& world) -> std::string {
       if (world.rank() == 3) ::raise(SIGKILL);
-      std::thread killer([&] {
-        if (world.rank() != 0) return;
-        std::this_thread::sleep_for(std::chrono::microseconds(attempt * 150));
-        ::raise(SIGKILL);
-      });
-      killer.detach();
+      if (world.rank() == 0) {
+        std::thread([attempt] {
+          std::this_thread::sleep_for(std::chrono::microseconds(attempt * 150));
+          ::raise(SIGKILL);
+        }).detach();
+      }
       try {
         world.barrier();
       } catch (const CommError&) {
@@ -88,12 +88,12 @@ TEST(Shrink, ARankStoppedWhileItShrinksIsLeftOut) {
     Processes ranks(4, [attempt](Communicator& world) -> std::string {
       if (world.rank() == 3) ::raise(SIGKILL);
       world.set_timeout(300ms * TEST_SLOWDOWN);
-      std::thread stopper([&] {
-        if (world.rank() != 0) return;
-        std::this_thread::sleep_for(std::chrono::microseconds(attempt * 150));
-        ::raise(SIGSTOP);
-      });
-      stopper.detach();
+      if (world.rank() == 0) {
+        std::thread([attempt] {
+          std::this_thread::sleep_for(std::chrono::microseconds(attempt * 150));
+          ::raise(SIGSTOP);
+        }).detach();
+      }
       try {
         world.barrier();
       } catch (const CommError&) {
