@@ -49,11 +49,12 @@ void FlightRecorder::set(std::uint64_t number, FlightRecord::State state) {
 std::vector<FlightRecord> FlightRecorder::records() const {
   std::vector<FlightRecord> records;
   const std::uint64_t last = last_.load(acquire);
+  const TickClock::Reading now;
   for (std::uint64_t number = last > capacity ? last - capacity + 1 : 1; number <= last; ++number) {
     const Entry& e = entries_[number % capacity];
     if (e.number.load(acquire) != number) continue;
     const auto state = e.state.load(acquire);
-    const auto start = clock_.time_of(e.start.load(acquire));
+    const auto start = clock_.time_of(e.start.load(acquire), now);
     const bool ended = state == FlightRecord::State::done || state == FlightRecord::State::failed;
     const FlightRecord record{e.sequence.load(acquire),
                               e.collective.load(acquire),
@@ -62,7 +63,7 @@ std::vector<FlightRecord> FlightRecorder::records() const {
                               e.peer.load(acquire),
                               state,
                               start,
-                              ended ? clock_.time_of(e.end.load(acquire)) : start};
+                              ended ? clock_.time_of(e.end.load(acquire), now) : start};
     if (e.number.load(relaxed) == number) records.push_back(record);
   }
   return records;

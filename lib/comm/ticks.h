@@ -20,22 +20,25 @@ inline Ticks ticks() {
 #endif
 }
 
-// Tells when a tick was, from two readings of both clocks: one when it is made, one when it is asked.
+// Tells when a tick was, from two readings of both clocks: one when it is made, and one that is given. Times that are
+// told by the same reading are in the order of their ticks.
 class TickClock {
  public:
-  TickClock() : ticks_(ticks()), time_(std::chrono::system_clock::now()) {}
+  struct Reading {
+    Ticks ticks = comm::ticks();
+    std::chrono::system_clock::time_point time = std::chrono::system_clock::now();
+  };
 
-  std::chrono::system_clock::time_point time_of(Ticks then) const {
-    const Ticks now = ticks();
-    const auto elapsed = std::chrono::system_clock::now() - time_;
-    if (now <= ticks_) return time_;
-    const double part = static_cast<double>(then - ticks_) / static_cast<double>(now - ticks_);
-    return time_ + std::chrono::duration_cast<std::chrono::system_clock::duration>(elapsed * part);
+  std::chrono::system_clock::time_point time_of(Ticks then, const Reading& now) const {
+    if (now.ticks <= first_.ticks) return first_.time;
+    const double part =
+        static_cast<double>(then - first_.ticks) / static_cast<double>(now.ticks - first_.ticks);
+    const auto elapsed = (now.time - first_.time) * part;
+    return first_.time + std::chrono::duration_cast<std::chrono::system_clock::duration>(elapsed);
   }
 
  private:
-  Ticks ticks_;
-  std::chrono::system_clock::time_point time_;
+  Reading first_;
 };
 
 }  // namespace tutti::comm

@@ -99,6 +99,21 @@ TEST_F(Fault, ARankKilledBeforeItReceivesIsNamedByTheSender) {
   EXPECT_THAT(ranks.report(0), AllOf(StartsWith("CommError rank=1 send #1"), HasSubstr("rank 1 died")));
 }
 
+// Rank 2 has sent all it had to, while rank 0 still waits for rank 1 to take what is for it.
+TEST(Leaving, AfterTheLastMessageIsNoFault) {
+  const auto results = on_threads(3, [](Communicator& comm) -> std::string {
+    std::vector<float> data(100'000), small(5);
+    if (comm.rank() == 0) comm.send_recv(data, 1, small, 2);
+    if (comm.rank() == 1) {
+      std::this_thread::sleep_for(200ms);
+      comm.recv(data, 0);
+    }
+    if (comm.rank() == 2) comm.send(small, 0);
+    return "fine";
+  });
+  EXPECT_THAT(results, Each("fine"));
+}
+
 TEST_F(Fault, AnAbortReachesRanksThatWait) {
   Processes ranks(3, [](Communicator& comm) {
     if (comm.rank() != 1) return reduce_for_ever(comm);
@@ -234,6 +249,26 @@ TEST(Deadline, OfACallIsItsOwn) {
     }
     return "";
   });
+}
+
+// Rank 1 waits as well, and is not to blame.
+TEST(Deadline, NamesTheRankForWhichAllWait) {
+  for (const bool by_message : {true, false}) {
+    const auto results = on_threads(3, [=](Communicator& comm) -> std::string {
+      std::vector<float> data(3);
+      if (comm.rank() == 2) return std::this_thread::sleep_for(1s * TEST_SLOWDOWN), "late";
+      comm.set_timeout((comm.rank() == 0 ? 300ms : 30s) * TEST_SLOWDOWN);
+      if (comm.rank() == 1)
+        comm.recv(data, 2);
+      else if (by_message)
+        comm.recv(data, 1);
+      else
+        comm.barrier();
+      return "no error";
+    });
+    EXPECT_THAT(results[0], HasSubstr(" #1: rank 2 has not arrived within "));
+    EXPECT_THAT(results[1], HasSubstr("rank 2 has not arrived within "));
+  }
 }
 
 TEST(Deadline, MayBeNever) {

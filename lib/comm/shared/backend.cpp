@@ -50,6 +50,7 @@ std::unique_ptr<Backend> SharedBackend::split(int color, int key, const Call& ca
     all_gather(std::vector{static_cast<std::int64_t>(part.token)}, tokens, call).wait();
     if (me != 0)
       part.segment = segment_->take_part(static_cast<std::uint64_t>(tokens[index(first)]), me, part_size);
+    if (!part.segment) group_.fail(call, Failure::Kind::comm, first, fmt::format("rank {} is gone", first));
     backend = std::make_unique<SharedBackend>(part.segment, me);
   } catch (const CommError&) {
     throw;

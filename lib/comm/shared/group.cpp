@@ -39,7 +39,8 @@ Group::Group(std::shared_ptr<Segment> segment, int rank)
       rank_(rank),
       size_(layout_.size()),
       // A line travels between cores within the pauses; where ranks share a core, it cannot.
-      pauses_(size_ <= ::sysconf(_SC_NPROCESSORS_ONLN) ? 256 : 0) {
+      pauses_(size_ <= ::sysconf(_SC_NPROCESSORS_ONLN) ? 256 : 0),
+      seen_(static_cast<std::size_t>(size_)) {
   for (int i = 1; i < size_; ++i) peers_.push_back((rank_ + i) % size_);
   slot(rank).pid.store(::getpid());
 }
@@ -77,19 +78,24 @@ void Group::let_arrive(std::size_t bytes_behind) const {
   }
 }
 
-int Group::lost_rank(const std::vector<int>& peers) const {
+int Group::lost_rank(const std::vector<int>& peers, const RankCondition& arrived) const {
   for (const int rank : peers) {
-    if (slot(rank).left.load() || (slot(rank).pid.load() != 0 && !segment_->alive(rank))) return rank;
+    const bool left = slot(rank).left.load();
+    if (left ? !arrived(rank) : slot(rank).pid.load() != 0 && !segment_->alive(rank)) return rank;
   }
   return -1;
 }
 
 void Group::wait_slowly(const Call& call, const Condition& ready, const std::vector<int>& peers,
                         const RankCondition& arrived) {
-  if (!deadline_) deadline_ = deadline_after(call.timeout);
+  if (!deadline_) {
+    deadline_ = deadline_after(call.timeout);
+    for (const int peer : peers_) seen_[static_cast<std::size_t>(peer)] = {slot(peer).looks.load(), {}};
+  }
+  const std::shared_ptr<void> at_end(nullptr, [&](void*) { slot(rank_).waits_for.store(0); });
   for (auto nap = first_nap;; nap = longest_nap) {
     // Looked at first, and the condition last: what a rank posted before it was lost still counts.
-    const int lost = lost_rank(peers);
+    const int lost = lost_rank(peers, arrived);
     const bool late = Clock::now() >= *deadline_;
     if (ready()) return;
     if (failure().state.load(std::memory_order_acquire) != Failure::none) raise(call);
@@ -98,11 +104,14 @@ void Group::wait_slowly(const Call& call, const Condition& ready, const std::vec
            slot(lost).left.load() ? fmt::format("rank {} has left the group", lost)
                                   : fmt::format("rank {} died (process {})", lost, slot(lost).pid.load()));
     }
+    look_around(peers, arrived);
     if (late) {
       std::vector<int> absent;
       std::copy_if(peers.begin(), peers.end(), std::back_inserter(absent), std::not_fn(arrived));
       if (absent.empty()) return;
+      for (int& rank : absent) rank = who_keeps(rank, call.timeout);
       std::sort(absent.begin(), absent.end());
+      absent.erase(std::unique(absent.begin(), absent.end()), absent.end());
       fail(call, Failure::Kind::timeout, absent.front(),
            fmt::format("{} {} not arrived within {} ms", absent.size() == 1 ? "rank" : "ranks",
                        fmt::format("{} {}", fmt::join(absent, ", "), absent.size() == 1 ? "has" : "have"),
@@ -113,6 +122,30 @@ void Group::wait_slowly(const Call& call, const Condition& ready, const std::vec
       return ready() || failure().state.load(std::memory_order_acquire) != Failure::none;
     });
   }
+}
+
+void Group::look_around(const std::vector<int>& peers, const RankCondition& arrived) {
+  const auto absent = std::find_if_not(peers.begin(), peers.end(), arrived);
+  slot(rank_).waits_for.store(absent == peers.end() ? 0 : *absent + 1);
+  slot(rank_).looks.fetch_add(1);
+  for (const int peer : peers_) {
+    auto& seen = seen_[static_cast<std::size_t>(peer)];
+    const std::uint32_t looks = slot(peer).looks.load();
+    if (looks != seen.looks) seen = {looks, Clock::now()};
+  }
+}
+
+int Group::who_keeps(int rank, milliseconds timeout) const {
+  int last = rank;
+  for (int steps = 0; steps < size_; ++steps) {
+    const int next = slot(last).waits_for.load() - 1;
+    // A rank that was stopped while it waited still says so, but no longer looks.
+    const bool looks = Clock::now() - seen_[static_cast<std::size_t>(last)].changed < timeout / 2;
+    if (next < 0 || !looks) return last;
+    if (next == rank_) break;
+    last = next;
+  }
+  return rank;  // they wait for each other, or for this one
 }
 
 void Group::check_signatures(const Call& call, const Signature& mine) {

@@ -95,13 +95,17 @@ class Group {
   bool spin(const Ready& ready) const;
   void wait_slowly(const Call& call, const Condition& ready, const std::vector<int>& peers,
                    const RankCondition& arrived);
+  // Tells the others for whom of `peers` this rank waits, and notes which of them still look for somebody themselves.
+  void look_around(const std::vector<int>& peers, const RankCondition& arrived);
+  // Who keeps this rank waiting for `rank`: the end of the chain of those that wait for each other.
+  int who_keeps(int rank, std::chrono::milliseconds timeout) const;
   void check_signatures(const Call& call, const Signature& mine);
 
   void record(const Call& call, Failure::Kind kind, int rank, std::string_view text);
   [[noreturn]] void raise(const Call& call) const;
-  // One of `peers` that left or died. It may have posted what this rank waits for, but a rank that is through
-  // with a collective cannot keep another one waiting in it.
-  int lost_rank(const std::vector<int>& peers) const;
+  // One of `peers` that died, or left before it arrived. Who has arrived may be through with the collective, for a rank
+  // tells one peer after another, and leave while this rank still waits for the word of a third.
+  int lost_rank(const std::vector<int>& peers, const RankCondition& arrived) const;
 
   bool reached(int peer, std::uint32_t phase) const {
     return static_cast<std::int32_t>(slot(peer).posted.load(std::memory_order_acquire) - phase) >= 0;
@@ -119,6 +123,12 @@ class Group {
   std::uint32_t phase_ = 0;
   std::uint32_t turn_ = 0;
   std::optional<std::chrono::steady_clock::time_point> deadline_;
+  // How often each rank has looked, and when that changed for the last time.
+  struct Seen {
+    std::uint32_t looks = 0;
+    std::chrono::steady_clock::time_point changed;
+  };
+  std::vector<Seen> seen_;
 };
 
 // Waits as long as a sleep would cost, without one. The yields let a rank that shares this core run first; where

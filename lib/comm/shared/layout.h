@@ -42,6 +42,8 @@ struct Slot {
   alignas(cache_line) Doorbell doorbell;
   alignas(cache_line) std::atomic<std::int32_t> pid;  // 0 until the rank is there
   std::atomic<bool> left;
+  std::atomic<std::int32_t> waits_for;  // the rank for which this one waits, plus one; 0 for none
+  std::atomic<std::uint32_t> looks;     // how often it has looked for it
   alignas(cache_line) Survivor survivor;
 };
 
@@ -83,6 +85,8 @@ struct Header {
   Failure failure;
   // The last round of survivors that was decided, and in its lower half by which rank, plus one.
   std::atomic<std::uint64_t> decision;
+  // The last round whose end was decided, and in its lower half whether the group was formed.
+  std::atomic<std::uint64_t> outcome;
 };
 
 // Offsets into a segment of `size` ranks: the control part; then for each pair of ranks the memory through which

@@ -87,10 +87,12 @@ Work SharedBackend::send_recv(ConstBufferView in, Endpoint to, BufferView out, E
   Message sent(group_, rank(), to.rank, to.message, in);
   Message received(group_, from.rank, rank(), from.message, out);
   std::vector<int> peers;
-  for (const Message* message : {&sent, &received}) {
-    if (!message->done()) peers.push_back(message->peer());
-  }
   while (!sent.done() || !received.done()) {
+    // A peer that is through with its message may leave.
+    peers.clear();
+    for (const Message* message : {&sent, &received}) {
+      if (!message->done()) peers.push_back(message->peer());
+    }
     group_.wait(
         call, [&] { return sent.ready() || received.ready(); }, peers,
         [&](int peer) {

@@ -34,7 +34,7 @@ class Segment {
   virtual bool alive(int rank) const = 0;
 
   // A segment for a part of this group, made by the part's rank 0, and the number by which its other ranks get it
-  // while rank 0 keeps what it got.
+  // while rank 0 keeps what it got. They get null when it no longer does, because it failed or died.
   struct Part {
     std::shared_ptr<Segment> segment;
     std::uint64_t token;

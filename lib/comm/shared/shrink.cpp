@@ -14,8 +14,8 @@ namespace {
 
 // Ranks may die at any moment of it, so they decide in rounds. In each, a rank waits until every other one has entered
 // the round too or is gone, and proposes the ones that have; the first to put its name into one word has decided. The
-// members then attach to a segment that the first of them makes, and if one is lost before all have, all enter the
-// next round.
+// members then attach to a segment that the first of them makes, and if one is lost or late before all have, all enter
+// the next round.
 class Shrinking {
  public:
   Shrinking(Group& group, const Backend::Call& call) : group_(group), call_(call) {}
@@ -30,13 +30,10 @@ class Shrinking {
  private:
   // Each wait has the whole deadline: who decides at the end of one must still find the others.
   template <typename Condition>
-  bool wait(const Condition& ready) const {
+  void wait(const Condition& ready) const {
     const auto deadline = deadline_after(call_.timeout);
-    while (!ready()) {
-      if (std::chrono::steady_clock::now() >= deadline) return false;
+    while (!ready() && std::chrono::steady_clock::now() < deadline)
       std::this_thread::sleep_for(std::chrono::microseconds(200));
-    }
-    return true;
   }
 
   Header& header() const { return group_.layout().header(group_.segment().base()); }
@@ -79,7 +76,7 @@ class Shrinking {
     return members;
   }
 
-  // Null where a member was lost.
+  // Null where a member was lost, or came too late.
   std::unique_ptr<Backend> form(std::uint32_t round, const std::vector<int>& members) const {
     const auto me =
         static_cast<int>(std::find(members.begin(), members.end(), group_.rank()) - members.begin());
@@ -88,16 +85,22 @@ class Shrinking {
     auto backend = std::make_unique<SharedBackend>(std::move(segment), me);
     survivor(group_.rank()).attached.store(round);
     const auto attached = [&](int rank) { return survivor(rank).attached.load() >= round; };
-    bool complete = false;
-    const auto settled = [&] {
+    const auto complete = [&] { return std::all_of(members.begin(), members.end(), attached); };
+    wait([&] {
       const bool lost = std::any_of(members.begin(), members.end(), [&](int rank) {
         return !attached(rank) && (entered(rank, round + 1) || group_.gone(rank));
       });
-      complete = std::all_of(members.begin(), members.end(), attached);
-      return complete || lost;
-    };
-    if (!wait(settled)) throw_late(*std::find_if_not(members.begin(), members.end(), attached));
-    return complete ? std::move(backend) : nullptr;
+      return lost || complete() || header().outcome.load() >> 32 >= round;
+    });
+    return formed(round, complete()) ? std::move(backend) : nullptr;
+  }
+
+  // At its deadline one rank may miss a member that another one still sees come: the first to say decides.
+  bool formed(std::uint32_t round, bool complete) const {
+    auto outcome = header().outcome.load();
+    const auto mine = std::uint64_t{round} << 32 | (complete ? 1 : 0);
+    if (outcome >> 32 < round && header().outcome.compare_exchange_strong(outcome, mine)) outcome = mine;
+    return outcome == (std::uint64_t{round} << 32 | 1);
   }
 
   std::shared_ptr<Segment> segment_of(std::uint32_t round, const std::vector<int>& members, int me) const {
@@ -110,27 +113,15 @@ class Shrinking {
       return part.segment;
     }
     const auto offered = [&] { return first.offered.load() >= round; };
-    if (!wait(
-            [&] { return offered() || entered(members.front(), round + 1) || group_.gone(members.front()); }))
-      throw_late(members.front());
+    wait([&] { return offered() || entered(members.front(), round + 1) || group_.gone(members.front()); });
     if (!offered()) return nullptr;
-    try {
-      return group_.segment().take_part(first.token.load(), me, size);
-    } catch (const ConfigError&) {
-      if (group_.gone(members.front())) return nullptr;
-      throw;
-    }
+    return group_.segment().take_part(first.token.load(), me, size);
   }
 
   [[noreturn]] void throw_left_out() const {
     throw CommError(fmt::format("{} #{}: the other ranks have gone on without rank {}, which came too late",
                                 call_.name, call_.sequence, group_.rank()),
                     call_.name, call_.sequence, group_.rank());
-  }
-  [[noreturn]] void throw_late(int rank) const {
-    throw TimeoutError(fmt::format("{} #{}: rank {} has not arrived within {} ms", call_.name, call_.sequence,
-                                   rank, call_.timeout.count()),
-                       call_.name, call_.sequence, rank);
   }
 
   Group& group_;
