@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <stdexcept>
+#include <thread>
 
 namespace tutti::testing {
 
@@ -34,6 +35,16 @@ class Board {
   ~Board() { ::munmap(columns_, bytes); }
 
   Column& operator[](int rank) const { return columns_[rank]; }
+
+  // Until each rank has come so far or failed; not for ever, for one may not even have begun.
+  void wait_for(int ranks, std::int64_t rounds) const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20 * TEST_SLOWDOWN);
+    for (int rank = 0; rank < ranks; ++rank) {
+      while (columns_[rank].rounds < rounds && columns_[rank].failed_at == 0 &&
+             std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+  }
 
  private:
   static constexpr std::size_t bytes = max_ranks * sizeof(Column);

@@ -34,6 +34,8 @@ class Campaign {
     const Board board;
     {
       Processes ranks(run.size, [&](Communicator& world) {
+        // All are there before the short deadline counts.
+        world.barrier();
         if (signal_ == SIGSTOP) world.set_timeout(deadline);
         return survive(world, run, board);
       });
@@ -59,14 +61,12 @@ class Campaign {
     EXPECT_LT(at(50), (signal_ == SIGKILL ? 100.0 : 1000.0) * TEST_SLOWDOWN);
   }
 
-  static constexpr auto deadline = 300ms * TEST_SLOWDOWN;
+  static constexpr auto deadline = 500ms * TEST_SLOWDOWN;
 
  private:
   // When the first victim was lost.
   std::int64_t lose(const Processes& ranks, const Losses& run, const Board& board) const {
-    for (int rank = 0; rank < run.size; ++rank) {
-      while (board[rank].rounds == 0) std::this_thread::sleep_for(100us);
-    }
+    board.wait_for(run.size, 1);
     std::this_thread::sleep_for(run.delay);
     const auto now = nanoseconds_now();
     ranks.signal(run.victims.front(), signal_);

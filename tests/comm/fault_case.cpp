@@ -20,7 +20,6 @@ class Rank {
   Rank(Communicator& comm, const FaultCase& fault, const Board& board)
       : comm_(comm), case_(fault), board_(board), memory_(comm, fault.count, fault.registered) {
     right_.count = fault.count;
-    comm_.set_timeout(case_.timeout());
   }
 
   std::string run() {
@@ -29,6 +28,7 @@ class Rank {
     try {
       while (true) {
         const auto round = ++board_[comm_.rank()].rounds;
+        if (round > calm_rounds) comm_.set_timeout(case_.timeout());
         if (at_fault() && round > calm_rounds) misbehave(watchdog);
         case_.operation->call(comm_, memory_, arguments(round));
       }
@@ -181,7 +181,7 @@ bool FaultCase::everyone_survives() const {
 }
 
 std::chrono::milliseconds FaultCase::timeout() const {
-  return is_late() ? 300ms * TEST_SLOWDOWN : 30'000ms * TEST_SLOWDOWN;
+  return is_late() ? 500ms * TEST_SLOWDOWN : 30'000ms * TEST_SLOWDOWN;
 }
 
 std::string run_fault(Communicator& comm, const FaultCase& fault, const Board& board) {

@@ -44,9 +44,7 @@ class Running {
 
   // Once all ranks are at it: when it was.
   std::int64_t signal(int number, std::chrono::microseconds delay) {
-    for (int rank = 0; rank < ranks; ++rank) {
-      while (board_[rank].rounds < 3) std::this_thread::sleep_for(100us);
-    }
+    board_.wait_for(ranks, 3);
     std::this_thread::sleep_for(delay);
     const auto now = nanoseconds_now();
     processes_.signal(case_.culprit, number);
