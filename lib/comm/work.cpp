@@ -4,32 +4,32 @@
 #include "tutti/core/logging.h"
 
 namespace tutti::comm {
-namespace {
 
-void finish(std::unique_ptr<PendingWork>& pending) noexcept {
-  if (!pending) return;
+void Work::finish() noexcept {
   try {
-    pending->wait({});
+    pending_->wait({});
   } catch (const std::exception& error) {
     logging::write(logging::Level::warning, error.what());
   }
-  pending.reset();
+  pending_.reset();
 }
-
-}  // namespace
 
 Work& Work::operator=(Work&& other) noexcept {
   if (this != &other) {
-    finish(pending_);
+    if (pending_) finish();
     pending_ = std::move(other.pending_);
   }
   return *this;
 }
 
-Work::~Work() { finish(pending_); }
-
-void Work::wait(std::optional<std::chrono::milliseconds> timeout) {
-  if (pending_) pending_->wait(timeout);
+void Work::wait_for_pending(std::optional<std::chrono::milliseconds> timeout) {
+  try {
+    pending_->wait(timeout);
+  } catch (...) {
+    // Where only the time given here is over, the collective goes on.
+    if (pending_->done()) pending_.reset();
+    throw;
+  }
   pending_.reset();
 }
 

@@ -29,12 +29,16 @@ class [[nodiscard]] Work {
   explicit Work(std::unique_ptr<PendingWork> pending) : pending_(std::move(pending)) {}
   Work(Work&&) = default;
   Work& operator=(Work&& other) noexcept;
-  ~Work();
+  ~Work() {
+    if (pending_) finish();
+  }
 
   /// Blocks until the collective is done.
   /// \param timeout in place of the deadline that the collective was started with.
   /// \throws TimeoutError, CommError
-  void wait(std::optional<std::chrono::milliseconds> timeout = {});
+  void wait(std::optional<std::chrono::milliseconds> timeout = {}) {
+    if (pending_) wait_for_pending(timeout);
+  }
 
   /// Makes `stream` wait for the collective; the host goes on at once. On the CPU the same as `wait()`.
   void wait_on(Stream stream);
@@ -42,6 +46,9 @@ class [[nodiscard]] Work {
   bool done() const;
 
  private:
+  void wait_for_pending(std::optional<std::chrono::milliseconds> timeout);
+  void finish() noexcept;
+
   std::unique_ptr<PendingWork> pending_;
 };
 

@@ -53,8 +53,8 @@ class SharedBackend final : public Backend {
   // taken at once, by `give(piece, peer, to)` and `take(piece, given)`. What is not is done by `direct()` on the
   // peers' buffers, or where some cannot be reached by `large(piece)`: by default piece by piece.
   template <typename Direct, typename Give, typename Take, typename Large>
-  void run(const Call& call, Signature signature, ConstBufferView in, ConstBufferView out, Direct direct,
-           Give give, Take take, Large large);
+  void run(const Call& call, const Signature& signature, ConstBufferView in, ConstBufferView out,
+           Direct direct, Give give, Take take, Large large);
   template <typename Direct, typename Give, typename Take>
   void run(const Call& call, const Signature& signature, ConstBufferView in, ConstBufferView out,
            Direct direct, Give give, Take take);

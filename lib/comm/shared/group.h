@@ -1,6 +1,7 @@
 // How the ranks of a segment meet, and how they learn of each other's failures.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -90,7 +91,7 @@ class Group {
   using Condition = std::function<bool()>;
   using RankCondition = std::function<bool(int rank)>;
 
-  void let_arrive(std::size_t bytes_behind) const;
+  void let_arrive(std::size_t bytes_behind);
   template <typename Ready>
   bool spin(const Ready& ready) const;
   void wait_slowly(const Call& call, const Condition& ready, const std::vector<int>& peers,
@@ -120,6 +121,12 @@ class Group {
   int size_;
   std::vector<int> peers_;  // the others, beginning with the next one, so that not all look at the same
   int pauses_;
+  // How long to let what stands behind the lines arrive: for one line of data, for a few, and for more.
+  struct Patience {
+    int pauses = 2;
+    int score = 0;  // higher, the more often it was not enough
+  };
+  std::array<Patience, 3> patience_;
   std::uint32_t phase_ = 0;
   std::uint32_t turn_ = 0;
   std::optional<std::chrono::steady_clock::time_point> deadline_;

@@ -19,7 +19,7 @@ struct SharedBackend::Piece {
 };
 
 template <typename Direct, typename Give, typename Take, typename Large>
-void SharedBackend::run(const Call& call, Signature signature, ConstBufferView in, ConstBufferView out,
+void SharedBackend::run(const Call& call, const Signature& signature, ConstBufferView in, ConstBufferView out,
                         Direct direct, Give give, Take take, Large large) {
   // Of all that a rank writes and reads in one go: what is more is done faster piece by piece, or in slices.
   constexpr std::size_t most_small_bytes = 32 * 1024;
@@ -39,11 +39,12 @@ void SharedBackend::run(const Call& call, Signature signature, ConstBufferView i
 
   const auto in_place = segment_->locate(in.data, in.bytes());
   const auto out_place = segment_->locate(out.data, out.bytes());
-  signature.direct = in_place && out_place;
+  Signature large_signature = signature;
+  large_signature.direct = in_place && out_place;
   places_[index(rank())] = {in_place.value_or(0), out_place.value_or(0)};
-  group_.enter(call, signature, 0,
+  group_.enter(call, large_signature, 0,
                [&](Line& line, int) { std::memcpy(line.data, &places_[index(rank())], sizeof(Places)); });
-  bool everyone_direct = signature.direct;
+  bool everyone_direct = large_signature.direct;
   for (const int peer : group_.peers()) {
     const Line& line = group_.heard(peer);
     everyone_direct = everyone_direct && line.signature.direct;
