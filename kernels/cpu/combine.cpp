@@ -65,40 +65,47 @@ TUTTI_INLINE Acc tree_of(const In* const* in, std::size_t i) {
   }
 }
 
-// To one output or to two.
+// One output, two, or four; these may be the same.
 template <typename T>
 struct Outputs {
-  T* out;
-  T* also;
+  Outputs(T* out) : to{out}, count(1) {}  // NOLINT: one output is the usual case
+  explicit Outputs(std::span<void* const> out) : count(out.size() <= 2 ? static_cast<int>(out.size()) : 4) {
+    for (std::size_t i = 0; i < 4; ++i) to[i] = static_cast<T*>(out[std::min(i, out.size() - 1)]);
+  }
+  T* to[4];
+  int count;
 };
 
-template <typename Out, typename In, typename Op, int n, bool twice>
-TUTTI_MULTIVERSION void combine_leaf(const In* const* inputs, std::size_t count, Outputs<Out> to,
+template <typename Out, typename In, typename Op, int n, int outputs>
+TUTTI_MULTIVERSION void combine_leaf(const In* const* inputs, std::size_t count, const Outputs<Out>& output,
                                      Accumulator<In> scale) {
   const In* in[n];
+  Out* out[outputs];
   std::copy_n(inputs, n, in);
-  Out* const out = to.out;
-  Out* const also = to.also;
+  std::copy_n(output.to, outputs, out);
   TUTTI_INDEPENDENT
   for (std::size_t i = 0; i < count; ++i) {
     Accumulator<In> value = tree_of<Accumulator<In>, Op, n>(in, i);
     if constexpr (std::is_same_v<Op, Sum> && std::is_floating_point_v<Accumulator<In>>) value *= scale;
-    out[i] = static_cast<Out>(value);
-    if constexpr (twice) also[i] = out[i];
+    const auto result = static_cast<Out>(value);
+    out[0][i] = result;
+    if constexpr (outputs >= 2) out[1][i] = result;
+    if constexpr (outputs >= 4) out[2][i] = result, out[3][i] = result;
   }
 }
 
 template <typename Out, typename In, typename Op, int n>
-void combine_leaf(const In* const* in, std::size_t count, Outputs<Out> out, Accumulator<In> scale) {
+void combine_leaf(const In* const* in, std::size_t count, const Outputs<Out>& out, Accumulator<In> scale) {
   if constexpr (std::is_same_v<Out, In>) {
-    if (out.also != nullptr) return combine_leaf<Out, In, Op, n, true>(in, count, out, scale);
+    if (out.count == 2) return combine_leaf<Out, In, Op, n, 2>(in, count, out, scale);
+    if (out.count == 4) return combine_leaf<Out, In, Op, n, 4>(in, count, out, scale);
   }
-  combine_leaf<Out, In, Op, n, false>(in, count, out, scale);
+  combine_leaf<Out, In, Op, n, 1>(in, count, out, scale);
 }
 
 // At most `leaf_inputs` inputs, from element `first` on.
 template <typename Out, typename In, typename Op>
-void leaf(std::span<const void* const> inputs, std::size_t first, std::size_t count, Outputs<Out> out,
+void leaf(std::span<const void* const> inputs, std::size_t first, std::size_t count, const Outputs<Out>& out,
           Accumulator<In> scale = 1) {
   const In* in[leaf_inputs];
   std::transform(inputs.begin(), inputs.end(), in,
@@ -119,17 +126,18 @@ void leaf(std::span<const void* const> inputs, std::size_t first, std::size_t co
 template <typename T, typename Op>
 void subtree(std::span<const void* const> in, std::size_t first, std::size_t count, Accumulator<T>* out) {
   using Acc = Accumulator<T>;
-  if (in.size() <= leaf_inputs) return leaf<Acc, T, Op>(in, first, count, {out, nullptr});
+  if (in.size() <= leaf_inputs) return leaf<Acc, T, Op>(in, first, count, out);
   const std::size_t left = std::bit_floor(in.size() - 1);
   Acc right[block];
   subtree<T, Op>(in.first(left), first, count, out);
   subtree<T, Op>(in.subspan(left), first, count, right);
   const Acc* halves[] = {out, right};
-  combine_leaf<Acc, Acc, Op, 2>(halves, count, {out, nullptr}, 1);
+  combine_leaf<Acc, Acc, Op, 2, 1>(halves, count, out, 1);
 }
 
 template <typename T, typename Op>
-void combine(std::span<const void* const> in, std::size_t count, Outputs<T> out, Accumulator<T> scale) {
+void combine(std::span<const void* const> in, std::size_t count, const Outputs<T>& out,
+             Accumulator<T> scale) {
   using Acc = Accumulator<T>;
   if (in.size() <= leaf_inputs) return leaf<T, T, Op>(in, 0, count, out, scale);
   const std::size_t left = std::bit_floor(in.size() - 1);
@@ -139,13 +147,13 @@ void combine(std::span<const void* const> in, std::size_t count, Outputs<T> out,
     subtree<T, Op>(in.first(left), first, length, a);
     subtree<T, Op>(in.subspan(left), first, length, b);
     const Acc* halves[] = {a, b};
-    combine_leaf<T, Acc, Op, 2, false>(halves, length, {out.out + first, nullptr}, scale);
-    if (out.also) std::copy_n(out.out + first, length, out.also + first);
+    combine_leaf<T, Acc, Op, 2, 1>(halves, length, out.to[0] + first, scale);
+    for (int i = 1; i < out.count; ++i) std::copy_n(out.to[0] + first, length, out.to[i] + first);
   }
 }
 
 template <typename T>
-void combine(ReduceOp op, std::span<const void* const> in, std::size_t count, Outputs<T> out) {
+void combine(ReduceOp op, std::span<const void* const> in, std::size_t count, const Outputs<T>& out) {
   using Acc = Accumulator<T>;
   switch (op) {
     case ReduceOp::sum:
@@ -161,12 +169,12 @@ void combine(ReduceOp op, std::span<const void* const> in, std::size_t count, Ou
   }
 }
 
-void combine(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out,
-             void* also) {
+void combine(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in,
+             std::span<void* const> out) {
   if (count == 0) return;
   if (in.size() == 1) {
-    for (void* to : {out, also}) {
-      if (to != nullptr && to != in[0]) std::memcpy(to, in[0], count * size_of(dtype));
+    for (void* to : out) {
+      if (to != in[0]) std::memcpy(to, in[0], count * size_of(dtype));
     }
     return;
   }
@@ -176,38 +184,35 @@ void combine(ReduceOp op, DType dtype, std::size_t count, std::span<const void* 
     op = op == ReduceOp::sum || op == ReduceOp::max ? ReduceOp::max : ReduceOp::min;
   }
   visit_dtype(dtype, [&]<typename T>() {
-    if constexpr (!std::is_same_v<T, bool>) {
-      combine<T>(op, in, count, {static_cast<T*>(out), static_cast<T*>(also)});
-    }
+    if constexpr (!std::is_same_v<T, bool>) combine<T>(op, in, count, Outputs<T>(out));
   });
 }
 
 }  // namespace
 
 void Combine::cpu(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out) {
-  combine(op, dtype, count, in, out, nullptr);
+  combine(op, dtype, count, in, {&out, 1});
 }
 
 void CombineToAll::cpu(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in,
                        std::size_t offset, std::span<void* const> out) {
+  constexpr std::size_t at_once = 4;
   // So that what is copied still stands in the first-level cache.
-  constexpr std::size_t tile_bytes = 2048;
+  constexpr std::size_t tile_bytes = 1024;
   const std::size_t width = size_of(dtype);
-  const std::size_t tile = out.size() <= 2 ? count : tile_bytes / width;
+  const std::size_t tile = out.size() <= at_once ? count : tile_bytes / width;
+  const std::size_t first_outputs = std::min(at_once, out.size());
   const void* inputs[max_inputs];
-  const auto at = [](auto* data, std::size_t bytes) {
-    using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(data)>>, const std::byte,
-                                    std::byte>;
-    return static_cast<Byte*>(data) + bytes;
-  };
+  void* outputs[at_once];
   for (std::size_t first = 0; first < count; first += tile) {
     const std::size_t length = std::min(tile, count - first);
     const std::size_t place = offset + first * width;
-    std::transform(in.begin(), in.end(), inputs, [&](const void* p) { return at(p, place); });
-    std::byte* const to = at(out[0], place);
-    combine(op, dtype, length, {inputs, in.size()}, to, out.size() > 1 ? at(out[1], place) : nullptr);
-    for (void* other : out.subspan(std::min<std::size_t>(2, out.size())))
-      std::memcpy(at(other, place), to, length * width);
+    const auto moved = [place](auto* data) { return static_cast<const std::byte*>(data) + place; };
+    const auto moved_out = [place](void* data) { return static_cast<std::byte*>(data) + place; };
+    std::transform(in.begin(), in.end(), inputs, moved);
+    std::transform(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(first_outputs), outputs, moved_out);
+    combine(op, dtype, length, {inputs, in.size()}, {outputs, first_outputs});
+    for (void* other : out.subspan(first_outputs)) std::memcpy(moved_out(other), outputs[0], length * width);
   }
 }
 
