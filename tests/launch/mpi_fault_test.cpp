@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
 #include <map>
 
 #include "tests/launch/leftovers.h"
@@ -59,6 +62,45 @@ TEST_P(MpiFaults, EndTheJobWhenARankExits) {
   EXPECT_THAT(result.out, HasSubstr(" for rank 3: barrier #2: "));
   EXPECT_THAT(left_in_shm(), IsEmpty());
   EXPECT_FALSE(process_left(mark));
+}
+
+// Ranks are lost at random moments of random collectives; TUTTI_CAMPAIGN=<n> makes n times as many runs.
+int lose_ranks(const std::string& how, int runs,
+               const std::function<std::string(const std::string&)>& command) {
+  const char* factor = std::getenv("TUTTI_CAMPAIGN");
+  runs *= factor != nullptr ? std::max(1, std::atoi(factor)) : 1;
+  int hangs = 0, wrong = 0, others = 0, named = 0, leftovers = 0;
+  for (int seed = 0; seed < runs; ++seed) {
+    const auto mark = unique_argument();
+    const auto result = shell(command(fmt::format(LOSSES " {} {} {}", how, seed, mark)), 60);
+    hangs += result.code == 124 ? 1 : 0;
+    EXPECT_NE(result.code, 0);
+    for (const auto& line : result.sorted_lines()) {
+      named += line.rfind("named", 0) == 0 ? 1 : 0;
+      wrong += line.rfind("wrong", 0) == 0 ? 1 : 0;
+      if (line.rfind("blamed", 0) == 0) ++others, fmt::print("seed {}: {}\n", seed, line);
+    }
+    leftovers += static_cast<int>(left_in_shm().size()) + (process_left(mark) ? 1 : 0);
+  }
+  fmt::print(
+      "{} runs under mpirun with a rank lost ({}): {} hangs, {} wrong results, {} leftovers; {} survivors "
+      "named "
+      "the rank, {} another one\n",
+      runs, how, hangs, wrong, leftovers, named, others);
+  EXPECT_EQ(hangs + wrong + leftovers + others, 0);
+  return named;
+}
+
+TEST_P(MpiFaults, CampaignOfKills) {
+  const int named = lose_ranks("kill", 4, [this](const std::string& rest) { return command(rest); });
+  // With messages alone, mpirun ends the job before a deadline can.
+  if (GetParam() > 1) {
+    EXPECT_GT(named, 0);
+  }
+}
+
+TEST_P(MpiFaults, CampaignOfStops) {
+  EXPECT_GT(lose_ranks("stop", 2, [this](const std::string& rest) { return command(rest); }), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(, MpiFaults, ::testing::Values(1024, 0, 2),

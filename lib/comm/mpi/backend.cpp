@@ -99,13 +99,17 @@ std::unique_ptr<Backend> MpiBackend::split(int color, int key, const Call& call)
                      links([&](int) { return mine; },
                            [&](int peer) { return block(BufferView(colors), sizeof color, peer); }));
     const auto first = std::find(colors.begin(), colors.end(), color) - colors.begin();
-    // All have met, so that MPI_Comm_split has nobody to wait for.
-    MPI_Comm comm;
-    check_mpi(MPI_Comm_split(group_->comm(), static_cast<int>(first), key, &comm), "MPI_Comm_split");
     auto options = options_;
     options.timeout = call.timeout;
-    result = make_mpi_backend(group_->session(), comm, options);
-    MPI_Comm_free(&comm);
+    const auto form = [session = group_->session(), whole = group_->comm(), first, key, options] {
+      MPI_Comm comm;
+      check_mpi(MPI_Comm_split(whole, static_cast<int>(first), key, &comm), "MPI_Comm_split");
+      auto backend = make_mpi_backend(session, comm, options);
+      MPI_Comm_free(&comm);
+      return backend;
+    };
+    // All have met, so there is nobody to wait for, but a rank may still be lost; and MPI_Comm_split knows no deadline.
+    result = group_->session()->threaded() ? group_->in_time(running, form) : form();
   }).wait();
   return result;
 }

@@ -54,16 +54,18 @@ void MpiGroup::finish(Requests& requests, const Running& running) {
     if (std::chrono::steady_clock::now() >= running.deadline) {
       auto ranks = requests.unfinished();
       ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
-      if (ranks.front() < 0) {
-        fail(running, -1, true,
-             fmt::format("all ranks arrived, but MPI was not done within {} ms", running.timeout.count()));
-      }
+      if (ranks.front() < 0) fail_late(running);
       fail(running, ranks.front(), true,
            fmt::format("rank{} {} {} not arrived within {} ms", ranks.size() == 1 ? "" : "s",
                        fmt::join(ranks, ", "), ranks.size() == 1 ? "has" : "have", running.timeout.count()));
     }
     sched_yield();  // there may be more ranks than cores
   }
+}
+
+void MpiGroup::fail_late(const Running& running) {
+  fail(running, -1, true,
+       fmt::format("all ranks arrived, but MPI was not done within {} ms", running.timeout.count()));
 }
 
 void MpiGroup::hear(const Running& running, std::chrono::milliseconds patience) {

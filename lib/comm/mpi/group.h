@@ -5,12 +5,15 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "comm/mpi/failure.h"
@@ -58,6 +61,10 @@ class MpiGroup {
   Requests requests() const { return Requests(comm_); }
   // Waits until `requests` are finished; TimeoutError names the ranks that they wait for.
   void finish(Requests& requests, const Running& running);
+  // Waits for `body()`, which calls what knows no deadline, on a thread that is left behind at the deadline or when a
+  // peer tells of a failure. The body owns what it uses.
+  template <typename Body>
+  std::invoke_result_t<Body> in_time(const Running& running, Body body);
 
   void abort(std::string_view reason);
   // Makes the group fail, here and on all its ranks, and throws. The first failure stays.
@@ -81,6 +88,8 @@ class MpiGroup {
   void tell_peers();
   MpiFailure failure() const;
   [[noreturn]] void raise(const Running& running);
+  // All ranks have arrived, but MPI needs longer than the deadline.
+  [[noreturn]] void fail_late(const Running& running);
 
   std::shared_ptr<MpiSession> session_;
   MPI_Comm comm_ = MPI_COMM_NULL;
@@ -97,6 +106,18 @@ class MpiGroup {
   MpiFailure heard_;
   MPI_Request listening_ = MPI_REQUEST_NULL;
 };
+
+template <typename Body>
+std::invoke_result_t<Body> MpiGroup::in_time(const Running& running, Body body) {
+  std::packaged_task<std::invoke_result_t<Body>()> task(std::move(body));
+  auto result = task.get_future();
+  std::thread(std::move(task)).detach();
+  while (result.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) {
+    if (failed_) raise(running);
+    if (!listen() && std::chrono::steady_clock::now() >= running.deadline) fail_late(running);
+  }
+  return result.get();
+}
 
 // What a rank says about its collective, and what fits in beside it.
 struct MpiGroup::Envelope {
