@@ -59,6 +59,41 @@ def label_of(name, documents):
     return {"installed": peer if gloo else f"{peer}, as installed", "tuned": f"{peer}, best of its settings"}.get(name, name)
 
 
+def draw_ratios(documents, title, output):
+    """How many times faster Tutti is: each from its own turns, so that the state of the machine cancels out."""
+    plt.rcParams.update({"font.size": 11, "font.family": "DejaVu Sans", "axes.spines.top": False, "axes.spines.right": False})
+    figure, axes = plt.subplots(figsize=(8.4, 4.9), layout="constrained")
+    for document in documents:
+        registered = document["buffers"] == "registered"
+        colour = "#0072B2" if registered else "#D55E00"
+        for side, name, line, marker in (("as_it_is", "as installed", "-", "o"), ("tuned", "in its best setting", "--", "s")):
+            points = [(row["size"], row[side]) for row in document["rows"] if row.get(side)]
+            sizes = [size for size, _ in points]
+            axes.plot(sizes, [p["ratio"] for _, p in points], line, color=colour, marker=marker, markersize=5, linewidth=2,
+                      label=f"{document['buffers']} buffers, {document['peer']} {name}")
+            axes.fill_between(sizes, [p["ratio_min"] for _, p in points], [p["ratio_max"] for _, p in points], color=colour,
+                              alpha=0.12, linewidth=0)
+    axes.axhline(1, color="#777777", linewidth=1.2, linestyle=":")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    measured = sorted({row["size"] for document in documents for row in document["rows"]})
+    step = -(-len(measured) // 10)
+    axes.set_xticks(measured[::step], [size_text(size) for size in measured[::step]])
+    axes.tick_params(axis="x", which="minor", bottom=False)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+    axes.grid(True, which="major", color="#dddddd", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("size of a rank's buffer")
+    axes.set_ylabel("times faster than Open MPI")
+    first = documents[0]
+    axes.set_title(title or f"{first['collective']}, {first['dtype']}, {first['ranks']} ranks on one machine", loc="left",
+                   fontsize=13, fontweight="bold", pad=24)
+    axes.text(0, 1.02, f"{first['machine']['cpu']}, {first['machine']['cores']} cores. By turns on the same ranks, buffers "
+              "rewritten before each call.", transform=axes.transAxes, fontsize=9.5, color="#555555")
+    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9.5)
+    figure.savefig(output, dpi=150)
+
+
 def size_text(size):
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024 or unit == "GiB":
@@ -114,12 +149,16 @@ def main():
     parser.add_argument("files", nargs="+", metavar="FILE", help="from tutti-bench --json; of one collective, type and number of ranks")
     parser.add_argument("-o", "--output", required=True, help="the picture")
     parser.add_argument("--bandwidth", action="store_true", help="GB/s in place of time")
+    parser.add_argument("--ratio", action="store_true", help="how many times faster Tutti is than MPI, in place of time")
     parser.add_argument("--title", help="in place of the collective, the type and the ranks")
     arguments = parser.parse_args()
     documents = [json.load(open(file, encoding="utf-8")) for file in arguments.files]
     kinds = {(document.get("collective"), document.get("dtype"), document["ranks"]) for document in documents}
     if len(kinds) > 1:
         parser.error(f"the files are of different things: {sorted(map(str, kinds))}")
+    if arguments.ratio:
+        draw_ratios(documents, arguments.title, arguments.output)
+        return
     draw(documents, read(documents), arguments.bandwidth, arguments.title, arguments.output)
 
 

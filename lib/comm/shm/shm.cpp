@@ -55,4 +55,28 @@ std::unique_ptr<Backend> make_shm_backend(const std::string& job, int rank, int 
   return backend;
 }
 
+std::unique_ptr<Backend> make_shm_backend(int rank, int size,
+                                          const std::function<std::uint64_t(std::uint64_t)>& share,
+                                          std::chrono::milliseconds timeout) {
+  constexpr std::uint64_t none = 0;
+  std::shared_ptr<ShmSegment> segment;
+  if (rank == 0) {
+    try {
+      segment = ShmSegment::create(size);
+    } catch (...) {
+      share(none);
+      throw;
+    }
+    share(segment->file().token());
+  } else {
+    const auto token = share(none);
+    auto file = token == none ? std::nullopt : ShmFile::open(ShmFile::path_of(token));
+    if (!file) throw CommError("join #0: rank 0 is gone, or has no shared memory", "join", 0, 0);
+    segment = ShmSegment::attach(std::move(*file), rank, size);
+  }
+  auto backend = std::make_unique<SharedBackend>(segment, rank);
+  backend->join(timeout);
+  return backend;
+}
+
 }  // namespace tutti::comm

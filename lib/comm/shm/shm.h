@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,6 +16,12 @@ namespace tutti::comm {
 // the ranks that have not arrived; ConfigError for a name or size that cannot be, a job that is running already, and
 // where there is not enough memory.
 std::unique_ptr<Backend> make_shm_backend(const std::string& job, int rank, int size,
+                                          std::chrono::milliseconds timeout);
+
+// The same for ranks that can tell each other a number: `share(n)` returns on every rank what rank 0 has given it. Nothing
+// has a name then. Throws CommError where rank 0 is gone or has failed.
+std::unique_ptr<Backend> make_shm_backend(int rank, int size,
+                                          const std::function<std::uint64_t(std::uint64_t)>& share,
                                           std::chrono::milliseconds timeout);
 
 }  // namespace tutti::comm
