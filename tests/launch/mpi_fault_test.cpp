@@ -43,13 +43,15 @@ TEST_P(MpiFaults, AreTypedErrorsThatNameTheRank) {
   EXPECT_THAT(left_in_shm(), IsEmpty());
 }
 
-// Open MPI ends the job; what the survivors still say is not certain.
+// Open MPI ends the job. With messages alone, that may be before the survivors' deadline, and they say nothing.
 TEST_P(MpiFaults, EndTheJobWhenARankIsKilled) {
   const auto mark = unique_argument();
   const auto result = shell("TUTTI_TIMEOUT=2 " + command(PROBE " die 3 " + mark), 30);
   EXPECT_NE(result.code, 0);
   EXPECT_NE(result.code, 124);
-  EXPECT_THAT(result.out, HasSubstr(" for rank 3: barrier #2: "));
+  if (GetParam() > 1) {
+    EXPECT_THAT(result.out, HasSubstr(" for rank 3: barrier #2: "));
+  }
   EXPECT_THAT(left_in_shm(), IsEmpty());
   EXPECT_FALSE(process_left(mark));
 }
@@ -59,7 +61,9 @@ TEST_P(MpiFaults, EndTheJobWhenARankExits) {
   const auto result = shell("TUTTI_TIMEOUT=2 " + command(PROBE " leave 3 " + mark), 30);
   EXPECT_NE(result.code, 0);
   EXPECT_NE(result.code, 124);
-  EXPECT_THAT(result.out, HasSubstr(" for rank 3: barrier #2: "));
+  if (GetParam() > 1) {
+    EXPECT_THAT(result.out, HasSubstr(" for rank 3: barrier #2: "));
+  }
   EXPECT_THAT(left_in_shm(), IsEmpty());
   EXPECT_FALSE(process_left(mark));
 }

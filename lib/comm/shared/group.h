@@ -172,7 +172,7 @@ void Group::enter(const Call& call, const Signature& mine, std::size_t bytes_beh
     line.turn.store(turn_, std::memory_order_release);
   }
   for (const int peer : peers_) ring(peer);
-  if (bytes_behind > 0 && pauses_ > 0) let_arrive(bytes_behind);
+  if (bytes_behind > 0 && pauses_ > 0 && size_ > 1) let_arrive(bytes_behind);
   const auto arrived = [&](int peer) {
     return peer == rank_ || heard(peer).turn.load(std::memory_order_acquire) == turn_;
   };
