@@ -61,8 +61,8 @@ class MpiGroup {
   Requests requests() const { return Requests(comm_); }
   // Waits until `requests` are finished; TimeoutError names the ranks that they wait for.
   void finish(Requests& requests, const Running& running);
-  // Waits for `body()`, which calls what knows no deadline, on a thread that is left behind at the deadline or when a
-  // peer tells of a failure. The body owns what it uses.
+  // Waits for `body()`, which calls what knows no deadline, on a thread that is left behind at the deadline. The body
+  // owns what it uses.
   template <typename Body>
   std::invoke_result_t<Body> in_time(const Running& running, Body body);
 
@@ -114,7 +114,7 @@ std::invoke_result_t<Body> MpiGroup::in_time(const Running& running, Body body) 
   std::thread(std::move(task)).detach();
   while (result.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) {
     if (failed_) raise(running);
-    if (!listen() && std::chrono::steady_clock::now() >= running.deadline) fail_late(running);
+    if (std::chrono::steady_clock::now() >= running.deadline) fail_late(running);
   }
   return result.get();
 }
