@@ -80,6 +80,7 @@ class Signals : public ::testing::Test {
 };
 
 class FaultMatrix : public Signals, public ::testing::WithParamInterface<Fault> {};
+class FaultMatrixOfThreads : public ::testing::TestWithParam<Fault> {};
 
 TEST_F(Signals, AKilledRankIsNamedAtOnce) {
   std::vector<double> times;
@@ -132,8 +133,7 @@ void expect_on_threads(const FaultCase& fault) {
   }
 }
 
-TEST_P(FaultMatrix, OfThreads) {
-  if (GetParam() == Fault::exits) GTEST_SKIP() << "a thread cannot exit alone";
+TEST_P(FaultMatrixOfThreads, IsNamedToEverySurvivor) {
   for (const auto& operation : operations()) {
     std::vector<std::thread> all;
     for (const auto& fault : cases_of(GetParam(), operation)) all.emplace_back(expect_on_threads, fault);
@@ -141,11 +141,16 @@ TEST_P(FaultMatrix, OfThreads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, FaultMatrix,
-                         ::testing::Values(Fault::exits, Fault::throws, Fault::absent, Fault::aborts,
-                                           Fault::other_collective, Fault::other_count, Fault::other_dtype,
-                                           Fault::other_op, Fault::other_root, Fault::null_buffer,
-                                           Fault::overlap),
+const auto faults_of_threads = ::testing::Values(
+    Fault::throws, Fault::absent, Fault::aborts, Fault::other_collective, Fault::other_count,
+    Fault::other_dtype, Fault::other_op, Fault::other_root, Fault::null_buffer, Fault::overlap);
+
+// A thread cannot exit alone.
+INSTANTIATE_TEST_SUITE_P(OfProcessesAlone, FaultMatrix, ::testing::Values(Fault::exits),
+                         [](const auto& info) { return name_of(info.param); });
+INSTANTIATE_TEST_SUITE_P(, FaultMatrix, faults_of_threads,
+                         [](const auto& info) { return name_of(info.param); });
+INSTANTIATE_TEST_SUITE_P(, FaultMatrixOfThreads, faults_of_threads,
                          [](const auto& info) { return name_of(info.param); });
 
 }  // namespace
