@@ -111,11 +111,16 @@ template <typename Body>
 std::invoke_result_t<Body> MpiGroup::in_time(const Running& running, Body body) {
   std::packaged_task<std::invoke_result_t<Body>()> task(std::move(body));
   auto result = task.get_future();
-  std::thread(std::move(task)).detach();
+  std::thread thread(std::move(task));
   while (result.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) {
+    const bool late = std::chrono::steady_clock::now() >= running.deadline;
+    if (!failed_ && !late) continue;
+    thread.detach();
     if (failed_) raise(running);
-    if (std::chrono::steady_clock::now() >= running.deadline) fail_late(running);
+    fail_late(running);
   }
+  // Until it has let go of what the body owns: whoever lets go of the session last ends MPI.
+  thread.join();
   return result.get();
 }
 
