@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <utility>
 
 #include "comm/executor.h"
@@ -14,6 +15,7 @@ using namespace comm;
 
 Communicator::Communicator(std::unique_ptr<Backend> backend)
     : executor_(std::make_shared<Executor>(std::move(backend))),
+      logical_ranks_(static_cast<int>(std::bit_ceil(static_cast<unsigned>(size())))),
       sent_(static_cast<std::size_t>(size())),
       received_(static_cast<std::size_t>(size())) {}
 Communicator::Communicator() : Communicator(make_self_backend()) {}
@@ -24,6 +26,10 @@ Communicator::~Communicator() = default;
 int Communicator::rank() const { return executor_->backend().rank(); }
 int Communicator::size() const { return executor_->backend().size(); }
 std::string_view Communicator::backend() const { return executor_->backend().name(); }
+
+void Communicator::set_logical_ranks(int count) {
+  logical_ranks_ = LogicalRanks(count, rank(), size()).count();
+}
 
 Backend::Call Communicator::call(const char* name, const Options& options) {
   return {name, ++sequence_, options.timeout.value_or(timeout_), options.stream, options.order};
@@ -49,6 +55,7 @@ Communicator Communicator::shrink(const Options& options) {
   executor_->settle();
   Communicator group(executor_->backend().shrink(call("shrink", options)));
   group.set_timeout(timeout_);
+  group.set_logical_ranks(logical_ranks_);
   return group;
 }
 

@@ -92,7 +92,8 @@ void choose_backend(std::string_view backend, Launch& launch) {
                             launch.local_size));
     }
   }
-  if (backend == "self") launch = {launch.launcher, "", false, 0, 1, 0, 1, launch.job, launch.timeout};
+  if (backend == "self")
+    launch = {launch.launcher, "", false, 0, 1, 0, 1, launch.job, launch.timeout, launch.logical_ranks};
   launch.backend = backend;
 }
 
@@ -129,6 +130,9 @@ Launch find_launch(const Environment& environment, bool mpi_running) {
     launch.size = 0;
   }
   if (reader.has("TUTTI_TIMEOUT")) launch.timeout = read_timeout(reader.text("TUTTI_TIMEOUT"));
+  if (reader.has("TUTTI_LOGICAL_RANKS")) {
+    launch.logical_ranks = reader.integer("TUTTI_LOGICAL_RANKS", 1, 1 << 20);
+  }
   launch.ranks_sharing_memory = find_ranks_sharing_memory(environment);
   if (reader.has("TUTTI_BACKEND")) choose_backend(reader.text("TUTTI_BACKEND"), launch);
   return launch;

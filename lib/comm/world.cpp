@@ -22,6 +22,7 @@ struct World::Place {
   int local_size = 1;
   std::optional<std::chrono::milliseconds> timeout{};
   Device device{};
+  int logical_ranks = 0;
 
   static Place find(int* argc, char*** argv);
   static Place on_cpu(const comm::Launch& launch, int* argc, char*** argv);
@@ -31,6 +32,7 @@ World::Place World::Place::find(int* argc, char*** argv) {
   const auto launch =
       comm::find_launch([](const char* name) { return std::getenv(name); }, comm::mpi_running());
   Place place = on_cpu(launch, argc, argv);
+  place.logical_ranks = launch.logical_ranks;
   if (launch.gpus) {
     auto nccl =
         comm::make_nccl_world(std::move(place.backend), place.local_rank, launch.timeout.value_or(patience));
@@ -52,16 +54,19 @@ World::Place World::Place::on_cpu(const comm::Launch& launch, int* argc, char***
   return {comm::make_self_backend(), 0, 1, launch.timeout};
 }
 
-World::World(Place place)
+World::World(Place place, const WorldOptions& options)
     : Communicator(std::move(place.backend)),
       local_rank_(place.local_rank),
       local_size_(place.local_size),
       device_(place.device) {
   if (place.timeout) set_timeout(*place.timeout);
+  const int logical = options.logical_ranks != 0 ? options.logical_ranks : place.logical_ranks;
+  if (logical != 0) set_logical_ranks(logical);
 }
 
-World::World(int& argc, char**& argv) : World(Place::find(&argc, &argv)) {}
-World::World() : World(Place::find(nullptr, nullptr)) {}
+World::World(int& argc, char**& argv, const WorldOptions& options)
+    : World(Place::find(&argc, &argv), options) {}
+World::World(const WorldOptions& options) : World(Place::find(nullptr, nullptr), options) {}
 World::~World() = default;
 
 }  // namespace tutti

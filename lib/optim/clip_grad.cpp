@@ -3,25 +3,14 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <span>
+#include <vector>
 
 #include "kernels/optim.h"
 #include "tutti/autograd/shape.h"
 #include "tutti/core/error.h"
+#include "tutti/core/tree.h"
 
 namespace tutti::optim {
-namespace {
-
-double tree_sum(std::span<const double> values) {
-  if (values.empty()) return 0;
-  if (values.size() == 1) return values[0];
-  std::size_t left = 1;
-  while (left * 2 < values.size()) left *= 2;
-  return tree_sum(values.first(left)) + tree_sum(values.subspan(left));
-}
-
-}  // namespace
-
 double grad_norm(const NamedTensors& parameters) {
   std::vector<double> squares;
   for (const auto& [name, tensor] : parameters) {
@@ -34,7 +23,7 @@ double grad_norm(const NamedTensors& parameters) {
     squares.push_back(
         kernels::launch<kernels::SumSquares>(grad.device(), grad.dtype(), grad.raw_data(), grad.numel()));
   }
-  return std::sqrt(tree_sum(squares));
+  return std::sqrt(tree_sum<double>(squares));
 }
 
 double clip_grad_norm_(const NamedTensors& parameters, double max_norm) {

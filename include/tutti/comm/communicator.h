@@ -10,6 +10,7 @@
 
 #include "tutti/comm/backend.h"
 #include "tutti/comm/flight_recorder.h"
+#include "tutti/comm/logical_ranks.h"
 
 namespace tutti {
 namespace comm {
@@ -53,6 +54,12 @@ class Communicator {
   /// Deadline of every wait that is given none of its own; 5 minutes at first.
   std::chrono::milliseconds timeout() const { return timeout_; }
   void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
+
+  /// The parts of a global batch, see LogicalRanks: at first the smallest power of two that is at least size().
+  /// A `split` starts anew, a `shrink` keeps them.
+  LogicalRanks logical_ranks() const { return {logical_ranks_, rank(), size()}; }
+  /// Every rank gives the same number. \throws ConfigError when it is below size().
+  void set_logical_ranks(int count);
 
   /// Reduces `buffer` over all ranks, in place; any count.
   void all_reduce(BufferView buffer, ReduceOp op = ReduceOp::sum, const comm::Options& options = {});
@@ -129,6 +136,7 @@ class Communicator {
 
   std::shared_ptr<comm::Executor> executor_;  // works under way on a GPU keep it too
   std::chrono::milliseconds timeout_{std::chrono::minutes(5)};
+  int logical_ranks_;
   std::uint64_t sequence_ = 0;
   std::vector<std::uint64_t> sent_;  // to and from each rank
   std::vector<std::uint64_t> received_;
