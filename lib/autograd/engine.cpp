@@ -6,6 +6,7 @@
 #include <queue>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/node.h"
@@ -23,12 +24,14 @@ struct LaterFirst {
   bool operator()(const NodePtr& a, const NodePtr& b) const { return a->sequence < b->sequence; }
 };
 
-// What flows into a node or a leaf: the first gradient is taken as it is, a second one added to a copy of it.
+// What flows into a node or a leaf: the first gradient is taken as it is, a second one added to it, or to a
+// copy where others hold it too.
 class Inflow {
  public:
-  void add(const Tensor& gradient) {
+  void add(const Tensor& gradient, bool own = false) {
     if (!sum_.defined()) {
       sum_ = gradient;
+      owned_ = own;
       return;
     }
     if (!owned_) sum_ = sum_.clone();
@@ -36,16 +39,32 @@ class Inflow {
     sum_.add_(gradient);
   }
   const Tensor& sum() const { return sum_; }
+  Tensor own_sum() const { return owned_ ? sum_ : sum_.clone(); }
 
  private:
   Tensor sum_;
   bool owned_ = false;
 };
 
+// The contributions of one pass are summed before they meet an earlier gradient: micro-batches then give
+// g0 + g1, however often each of them uses the leaf.
 struct LeafState {
   Tensor leaf;
   int expected = 0;  // contributions still to come
+  Inflow inflow;
 };
+
+void accumulate(Meta& leaf, const Inflow& inflow) {
+  if (!inflow.sum().defined()) return;
+  if (!leaf.grad.defined()) {
+    leaf.grad = inflow.own_sum();
+  } else if (leaf.grad_is_stale) {
+    leaf.grad.copy_(inflow.sum());
+  } else {
+    leaf.grad.add_(inflow.sum());
+  }
+  leaf.grad_is_stale = false;
+}
 
 class Run {
  public:
@@ -129,29 +148,22 @@ class Run {
 
   void pass_on(const Node::Edge& edge, const Tensor& gradient, bool shared) {
     if (edge.leaf.defined()) {
-      auto& state = leaves_[edge.leaf.autograd_meta().get()];
-      accumulate(state.leaf, gradient, shared);
-      if (--state.expected == 0) {
-        for (const auto& hook : state.leaf.autograd_meta()->hooks) hook(state.leaf);
+      Meta& meta = *edge.leaf.autograd_meta();
+      auto& state = leaves_[&meta];
+      if (gradient.defined()) {
+        // Others may hold this gradient, or a view of it: the leaf then gets its own.
+        const bool own = !shared && gradient.is_contiguous() && gradient.storage().use_count() == 1;
+        state.inflow.add(gradient, own);
       }
+      if (--state.expected != 0) return;
+      accumulate(meta, std::exchange(state.inflow, {}));
+      for (const auto& hook : meta.hooks) hook(state.leaf);
     } else if (edge.node) {
       if (gradient.defined())
         inflow(edge.node, edge.output).add(gradient);
       else
         inflow(edge.node, edge.output);
       push(edge.node);
-    }
-  }
-
-  static void accumulate(Tensor& leaf, const Tensor& gradient, bool shared) {
-    if (!gradient.defined()) return;
-    Tensor& grad = leaf.autograd_meta()->grad;
-    if (grad.defined()) {
-      grad.add_(gradient);
-    } else {
-      // Others may hold this gradient, or a view of it: the leaf gets its own.
-      const bool own = !shared && gradient.is_contiguous() && gradient.storage().use_count() == 1;
-      grad = own ? gradient : gradient.clone();
     }
   }
 
@@ -187,9 +199,9 @@ void Tensor::backward(const Tensor& grad, bool retain_graph) const {
   autograd::check_gradient(*this, grad);
   NoGrad no_grad;
   if (!autograd_meta()->node) {
-    Tensor& own = autograd_meta()->grad;
-    own.defined() ? own.add_(grad) : own = grad.clone();
-    return;
+    autograd::Inflow inflow;
+    inflow.add(grad);
+    return autograd::accumulate(*autograd_meta(), inflow);
   }
   autograd::Run(*this, grad, retain_graph).execute();
 }

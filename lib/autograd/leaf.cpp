@@ -36,7 +36,9 @@ void Tensor::set_grad(const Tensor& grad) {
     throw ShapeError(fmt::format("set_grad: a gradient {} {} does not fit the tensor {} {}",
                                  name_of(grad.dtype()), grad.shape().str(), name_of(dtype()), shape().str()));
   }
-  meta_of(*this).grad = grad;
+  auto& meta = meta_of(*this);
+  meta.grad = grad;
+  meta.grad_is_stale = false;
 }
 
 void Tensor::register_grad_hook(std::function<void(Tensor& leaf)> hook) {

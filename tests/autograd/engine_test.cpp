@@ -36,6 +36,76 @@ TEST(Backward, AddsIntoTheGradientThatIsThere) {
   EXPECT_THAT(bucket, ElementsAre(10, 12, 12));
 }
 
+// In f32, 1 + e is 1 where 1 + 2 e is more.
+TEST(Backward, SumsThePassBeforeItMeetsAnEarlierGradient) {
+  const float e = 0x1p-24f;
+  ASSERT_EQ((1 + e) + e, 1);
+  ASSERT_EQ(1 + (e + e), 1 + 0x1p-23f);
+  const Tensor tied = leaf({5});
+  sum(tied * 1).backward();
+  sum(tied * e + tied * e).backward();
+  EXPECT_EQ(tied.grad().item(), 1 + 0x1p-23f);
+}
+
+TEST(Backward, SumsThePassInTheOrderOfItsContributions) {
+  const auto gradient_of = [](const std::vector<double>& factors) {
+    const Tensor x = leaf({1});
+    std::vector<Tensor> parts;
+    for (const double factor : factors) parts.push_back(x * factor);
+    sum(cat(parts)).backward();
+    return x.grad().item();
+  };
+  // The part that was recorded last comes first.
+  EXPECT_EQ(gradient_of({1, 0x1p-24, 0x1p-24}), 1 + 0x1p-23f);
+  EXPECT_EQ(gradient_of({0x1p-24, 0x1p-24, 1}), 1);
+}
+
+TEST(Backward, TakesASingleContributionAsItIs) {
+  const Tensor x = leaf({1, 2});
+  std::weak_ptr<Storage> storage;
+  autograd::record("probe", ones({2}), {x}, [&](const Tensor&, autograd::Needs) {
+    Tensor gradient = full({2}, 3);
+    storage = gradient.storage();
+    return autograd::Gradients{std::move(gradient)};
+  }).backward(ones({2}));
+  EXPECT_EQ(storage.lock(), x.grad().storage());
+}
+
+TEST(Backward, ReplacesAStaleGradientWhereItLies) {
+  std::vector<float> bucket{10, 10, 10};
+  Tensor x = leaf({1, 2});
+  x.set_grad(from_buffer(bucket, {3}).slice(0, 1, 3));
+  x.autograd_meta()->grad_is_stale = true;
+  x.register_grad_hook([&](Tensor& t) {
+    EXPECT_FALSE(t.autograd_meta()->grad_is_stale);
+    EXPECT_THAT(bucket, ElementsAre(10, 5, 5));
+  });
+  const Tensor loss = sum(x * 2 + x * 3);
+  loss.backward(true);
+  x.autograd_meta()->grad_is_stale = true;
+  loss.backward();
+  EXPECT_THAT(bucket, ElementsAre(10, 5, 5));
+}
+
+TEST(Backward, AStaleGradientStaysSoUntilSomethingComes) {
+  Tensor x = leaf({1});
+  x.set_grad(full({1}, 7));
+  x.autograd_meta()->grad_is_stale = true;
+  autograd::record("nothing", ones({1}), {x}, [](const Tensor&, autograd::Needs) {
+    return autograd::Gradients(1);
+  }).backward();
+  EXPECT_TRUE(x.autograd_meta()->grad_is_stale);
+  EXPECT_EQ(x.grad().item(), 7);
+  x.backward();
+  EXPECT_EQ(x.grad().item(), 1);
+  x.backward();
+  EXPECT_EQ(x.grad().item(), 2);
+  x.autograd_meta()->grad_is_stale = true;
+  x.set_grad(full({1}, 5));
+  x.backward();
+  EXPECT_EQ(x.grad().item(), 6) << "a gradient that was just set is not stale";
+}
+
 TEST(Backward, TwoLeavesNeverShareAGradient) {
   const Tensor a = leaf({1});
   const Tensor b = leaf({2});
@@ -53,6 +123,15 @@ TEST(Backward, LeavesKeepTheirGradientsApartInLaterPasses) {
   c.clone().backward(given);
   c.grad().zero_();
   EXPECT_THAT(given.to_vector<float>(), ElementsAre(1, 1));
+}
+
+TEST(Backward, SumsOfALeafTouchNoGradientOfOthers) {
+  const Tensor a = leaf({1}), b = leaf({2}), given = ones({1});
+  // The same gradient goes to a, twice, and to b.
+  ((a + b) + a.reshape({1})).backward(given);
+  EXPECT_EQ(a.grad().item(), 2);
+  EXPECT_EQ(b.grad().item(), 1);
+  EXPECT_EQ(given.item(), 1);
 }
 
 TEST(Backward, DiamondsAreWalkedOnce) {
@@ -141,6 +220,19 @@ TEST(Hooks, FireOnceWhenTheGradientIsComplete) {
   sum(x * 2 + x * 3 + x).backward();
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(seen, 6);
+}
+
+TEST(Hooks, RunInTheirOrderAfterTheOneAddition) {
+  Tensor x = leaf({1});
+  x.set_grad(full({1}, 10));
+  std::vector<float> seen;
+  x.register_grad_hook([&](Tensor& t) {
+    seen.push_back(t.grad().item());
+    t.grad().fill_(1);
+  });
+  x.register_grad_hook([&](Tensor& t) { seen.push_back(t.grad().item()); });
+  sum(x * 2 + x * 3).backward();
+  EXPECT_THAT(seen, ElementsAre(15, 1));
 }
 
 TEST(NoGradGuard, RecordsNothingAndEndsWithItsScope) {

@@ -71,6 +71,10 @@ struct Meta {
   std::shared_ptr<Node> node;  ///< null for a leaf
   int output = 0;
   Tensor grad;
+  /// The next contribution replaces the gradient's elements in place of being added. The backward pass that
+  /// brings one clears the mark, before the hooks run; one that brings none leaves it. A bucket of marked
+  /// gradients need not be zeroed.
+  bool grad_is_stale = false;
   std::vector<std::function<void(Tensor&)>> hooks;
 };
 

@@ -113,7 +113,8 @@ class Tensor {
   /// Makes a leaf collect a gradient. Returns this handle.
   /// \throws AutogradError on the result of a recorded operation, DTypeError for integers.
   Tensor& set_requires_grad(bool requires_grad = true);
-  /// The gradient that `backward` accumulated; undefined before.
+  /// The gradient that `backward` accumulated; undefined before. What one backward pass brings, from all
+  /// uses of the leaf, is summed first and then added once.
   Tensor grad() const;
   /// Replaces the gradient; `backward` adds into it in place, so it may be a view into a bucket.
   void set_grad(const Tensor& grad);
