@@ -10,10 +10,9 @@
 
 namespace tutti::kernels {
 
-// out[i] = op over in[0][i] .. in[n-1][i], in one fixed binary tree over the inputs: the left subtree has the
-// largest power of two below n, so five are ((0 + 1) + (2 + 3)) + 4. The bits of a result depend on nothing
-// else: not on the position, nor the count, nor the processor. bf16 and f16 are accumulated in f32 and
-// rounded once. `out` may be one of the inputs, otherwise they do not overlap.
+// out[i] = op over in[0][i] .. in[n-1][i], in the tree of tutti/core/tree.h: five are ((0 + 1) + 2) + (3 + 4). The
+// bits of a result depend on nothing else: not on the position, nor the count, nor the processor. bf16 and f16 are
+// accumulated in f32 and rounded once. `out` may be one of the inputs, otherwise they do not overlap.
 struct Combine {
   static constexpr const char* name = "combine";
   static void cpu(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out);

@@ -1,12 +1,12 @@
 #include "kernels/combine.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
 #include "kernels/multiversion.h"
+#include "tutti/core/tree.h"
 
 // `out` may be one of the inputs, at the same place: no iteration depends on another one.
 #if defined(__clang__)
@@ -60,7 +60,7 @@ TUTTI_INLINE Acc tree_of(const In* const* in, std::size_t i) {
   if constexpr (n == 1) {
     return static_cast<Acc>(in[0][i]);
   } else {
-    constexpr int left = static_cast<int>(std::bit_floor(static_cast<unsigned>(n - 1)));
+    constexpr int left = static_cast<int>(left_leaves(n));
     return Op::apply(tree_of<Acc, Op, left>(in, i), tree_of<Acc, Op, n - left>(in + left, i));
   }
 }
@@ -127,7 +127,7 @@ template <typename T, typename Op>
 void subtree(std::span<const void* const> in, std::size_t first, std::size_t count, Accumulator<T>* out) {
   using Acc = Accumulator<T>;
   if (in.size() <= leaf_inputs) return leaf<Acc, T, Op>(in, first, count, out);
-  const std::size_t left = std::bit_floor(in.size() - 1);
+  const std::size_t left = left_leaves(in.size());
   Acc right[block];
   subtree<T, Op>(in.first(left), first, count, out);
   subtree<T, Op>(in.subspan(left), first, count, right);
@@ -140,7 +140,7 @@ void combine(std::span<const void* const> in, std::size_t count, const Outputs<T
              Accumulator<T> scale) {
   using Acc = Accumulator<T>;
   if (in.size() <= leaf_inputs) return leaf<T, T, Op>(in, 0, count, out, scale);
-  const std::size_t left = std::bit_floor(in.size() - 1);
+  const std::size_t left = left_leaves(in.size());
   for (std::size_t first = 0; first < count; first += block) {
     const std::size_t length = std::min(block, count - first);
     Acc a[block], b[block];

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/lanes.h"
 #include "kernels/multiversion.h"
+#include "tutti/core/tree.h"
 
 namespace tutti::kernels {
 namespace {
@@ -76,12 +77,12 @@ TUTTI_MULTIVERSION double chunk_squares(const T* x, std::int64_t n) {
       n, [x](std::int64_t i) { return static_cast<double>(x[i]) * static_cast<double>(x[i]); });
 }
 
-// The left part has the largest power of two of chunks below n.
+// The chunks are the leaves.
 template <typename T>
 double tree_squares(const T* x, std::int64_t n) {
   if (n <= chunk) return chunk_squares(x, n);
-  std::int64_t left = chunk;
-  while (left * 2 < n) left *= 2;
+  const auto chunks = static_cast<std::size_t>((n + chunk - 1) / chunk);
+  const auto left = static_cast<std::int64_t>(left_leaves(chunks)) * chunk;
   return tree_squares(x, left) + tree_squares(x + left, n - left);
 }
 

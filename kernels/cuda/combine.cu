@@ -1,10 +1,12 @@
 #include "kernels/combine.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/math.cuh"
+#include "tutti/core/tree.h"
 
 namespace tutti::kernels {
 namespace {
@@ -40,31 +42,31 @@ __device__ C tree_of(ReduceOp op, const T* const* in, std::size_t i) {
   if constexpr (n == 1) {
     return static_cast<C>(in[0][i]);
   } else {
-    constexpr int left = n > 4 ? 4 : n > 2 ? 2 : 1;  // the largest power of two below n, n <= 8
+    constexpr int left = static_cast<int>(left_leaves(n));
     return combined(op, tree_of<C, left>(op, in, i), tree_of<C, n - left>(op, in + left, i));
   }
 }
 
-// The same tree over any number: leaves come one after another, and two finished subtrees of one size become
-// their parent. What is left at the end is combined from the right.
+// The same tree over any number. The leaves of its last level come first, `deep` of them, and weigh 1; those of the
+// level above weigh 2. Two finished subtrees of one weight become their parent, at last the root.
 template <typename C, typename T>
-__device__ C tree_of(ReduceOp op, const T* const* in, int n, std::size_t i) {
+__device__ C tree_of(ReduceOp op, const T* const* in, int n, int deep, std::size_t i) {
   C finished[9];  // enough for 256
   int depth = 0;
   for (int leaf = 0; leaf < n; ++leaf) {
     C value = static_cast<C>(in[leaf][i]);
-    for (int size = leaf + 1; size % 2 == 0; size /= 2) value = combined(op, finished[--depth], value);
+    // How many leaves of this weight the tree has up to here.
+    int so_far = leaf < deep ? leaf + 1 : leaf + 1 - deep / 2;
+    for (; so_far % 2 == 0; so_far /= 2) value = combined(op, finished[--depth], value);
     finished[depth++] = value;
   }
-  C value = finished[--depth];
-  while (depth > 0) value = combined(op, finished[--depth], value);
-  return value;
+  return finished[0];
 }
 
 // `known` inputs, or `n` where it is 0. `out` may be one of the inputs: each thread reads only its own elements.
 template <typename T, int known, int room>
-__global__ void combine_kernel(ReduceOp op, std::size_t count, Inputs<T, room> in, int n, Arithmetic<T> scale,
-                               T* out) {
+__global__ void combine_kernel(ReduceOp op, std::size_t count, Inputs<T, room> in, int n, int deep,
+                               Arithmetic<T> scale, T* out) {
   using C = Arithmetic<T>;
   const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
   for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step) {
@@ -72,7 +74,7 @@ __global__ void combine_kernel(ReduceOp op, std::size_t count, Inputs<T, room> i
     if constexpr (known > 0) {
       value = tree_of<C, known>(op, in.at, i);
     } else {
-      value = tree_of<C>(op, in.at, n, i);
+      value = tree_of<C>(op, in.at, n, deep, i);
     }
     if constexpr (std::is_floating_point_v<C>) value *= scale;
     out[i] = static_cast<T>(value);
@@ -85,10 +87,11 @@ void run(ReduceOp op, std::size_t count, std::span<const void* const> in, T* out
   constexpr std::size_t threads = 256, most_blocks = 4096;
   Inputs<T, room> inputs;
   std::transform(in.begin(), in.end(), inputs.at, [](const void* p) { return static_cast<const T*>(p); });
+  const std::size_t deep = 2 * (in.size() - std::bit_floor(in.size()));
   const C scale = op == ReduceOp::avg ? C(1) / static_cast<C>(in.size()) : C(1);
   const auto blocks = static_cast<unsigned>(std::min((count + threads - 1) / threads, most_blocks));
   combine_kernel<T, known, room><<<blocks, threads, 0, static_cast<cudaStream_t>(stream)>>>(
-      op, count, inputs, static_cast<int>(in.size()), scale, out);
+      op, count, inputs, static_cast<int>(in.size()), static_cast<int>(deep), scale, out);
   check_launch(Combine::name);
 }
 

@@ -1,4 +1,4 @@
-// The fixed binary tree, written down plainly: leaves over the next power of two, absent ones left out.
+// The fixed binary tree, written down plainly, as a heap: node i has the children 2i and 2i + 1.
 #pragma once
 
 #include <bit>
@@ -29,17 +29,16 @@ T rough_value(int rank, std::size_t i) {
 template <typename T>
 T tree_sum(ReduceOp op, int ranks, std::size_t i) {
   using Acc = std::conditional_t<std::is_same_v<T, double>, double, float>;
-  std::vector<Acc> level;
-  for (int rank = 0; rank < ranks; ++rank) level.push_back(static_cast<Acc>(rough_value<T>(rank, i)));
-  while (level.size() > 1) {
-    std::vector<Acc> above;
-    for (std::size_t j = 0; j < level.size(); j += 2) {
-      above.push_back(j + 1 < level.size() ? level[j] + level[j + 1] : level[j]);
-    }
-    level = above;
+  // The leaves are the last nodes. From the left, the last level comes first, then what is above it.
+  const auto n = static_cast<std::size_t>(ranks);
+  std::vector<Acc> node(2 * n);
+  for (std::size_t rank = 0, at = std::bit_ceil(n); rank < n; ++rank, ++at) {
+    if (at == 2 * n) at = n;
+    node[at] = static_cast<Acc>(rough_value<T>(static_cast<int>(rank), i));
   }
-  if (op == ReduceOp::avg) level[0] *= Acc(1) / static_cast<Acc>(ranks);
-  return static_cast<T>(level[0]);
+  for (std::size_t at = n - 1; at > 0; --at) node[at] = node[2 * at] + node[2 * at + 1];
+  if (op == ReduceOp::avg) node[1] *= Acc(1) / static_cast<Acc>(ranks);
+  return static_cast<T>(node[1]);
 }
 
 }  // namespace tutti::testing

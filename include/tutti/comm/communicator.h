@@ -23,9 +23,9 @@ class Executor;
 ///
 /// Buffers are any contiguous range (`std::vector`, `std::span`), a `BufferView`, or a contiguous Tensor. Where a
 /// collective takes `in` and `out`, these do not overlap, except where the call without `in` says that it works in
-/// place. Floating-point sums are in rank order of one fixed binary tree on the back ends self, threads, shm and
-/// mpi: ((0 + 1) + (2 + 3)) + 4 on five ranks, whatever the count and the position; bf16 and f16 are summed
-/// in f32. `Options::order` gives that up for the engine's own order.
+/// place. Floating-point sums are in one fixed binary tree over the ranks (tutti/core/tree.h): ((0 + 1) + 2) + (3 + 4) on
+/// five, whatever the back end, the count and the position; bf16 and f16 are summed in f32.
+/// `Options::order` gives that up for the engine's own order.
 ///
 /// Each collective has a form `..._async` that returns a `comm::Work` at once. The collectives of a communicator run
 /// one after another, in the order of the calls, blocking ones and others alike, whatever order the works are waited

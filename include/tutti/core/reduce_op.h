@@ -20,7 +20,7 @@ constexpr std::string_view name_of(ReduceOp op) {
 
 /// In which order a floating-point sum goes over the ranks.
 enum class ReduceOrder : std::uint8_t {
-  tree,  ///< that of one fixed binary tree, whatever the back end: ((0 + 1) + (2 + 3)) + 4 on five ranks
+  tree,  ///< that of the tree of core/tree.h, whatever the back end: ((0 + 1) + 2) + (3 + 4) on five ranks
   any,   ///< whichever the engine finds fastest: other bits on other engines and numbers of ranks
 };
 
