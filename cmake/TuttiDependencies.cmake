@@ -28,6 +28,14 @@ find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(nlohmann_json 3.9 REQUIRED)
 find_package(ZLIB REQUIRED)
 
+# Of xxHash the header alone, which its packages don't tell CMake of.
+find_path(TUTTI_XXHASH_INCLUDE_DIR xxhash.h DOC "Where xxhash.h lies")
+mark_as_advanced(TUTTI_XXHASH_INCLUDE_DIR)
+if(NOT TUTTI_XXHASH_INCLUDE_DIR)
+  message(FATAL_ERROR "No xxhash.h was found. Tutti needs xxHash 0.8 or newer (libxxhash-dev); TUTTI_XXHASH_INCLUDE_DIR says "
+    "where it lies.")
+endif()
+
 if(NOT TUTTI_BLAS STREQUAL OFF)
   find_package(BLAS QUIET)
 endif()

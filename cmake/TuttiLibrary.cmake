@@ -50,6 +50,7 @@ target_include_directories(tutti
   PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/lib)
 target_link_libraries(tutti PUBLIC Threads::Threads PRIVATE fmt::fmt ZLIB::ZLIB
   $<BUILD_INTERFACE:Eigen3::Eigen> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
+target_include_directories(tutti SYSTEM PRIVATE ${TUTTI_XXHASH_INCLUDE_DIR})
 
 if(TUTTI_WITH_BLAS)
   target_link_libraries(tutti PRIVATE ${BLAS_LIBRARIES})

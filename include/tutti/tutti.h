@@ -61,6 +61,7 @@
 #include "tutti/optim/sgd.h"
 #include "tutti/parallel/data_parallel.h"
 #include "tutti/tensor/creation.h"
+#include "tutti/tensor/fingerprint.h"
 #include "tutti/tensor/named_tensor.h"
 #include "tutti/tensor/random.h"
 #include "tutti/tensor/storage.h"
