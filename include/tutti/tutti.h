@@ -4,6 +4,7 @@
 
 #include "tutti/autograd/arithmetic.h"
 #include "tutti/autograd/batch_norm.h"
+#include "tutti/autograd/collective.h"
 #include "tutti/autograd/conv.h"
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/index.h"
