@@ -55,6 +55,7 @@
 #include "tutti/nn/norm.h"
 #include "tutti/nn/pool.h"
 #include "tutti/nn/sequential.h"
+#include "tutti/nn/sync_batch_norm.h"
 #include "tutti/optim/adam.h"
 #include "tutti/optim/clip_grad.h"
 #include "tutti/optim/optimizer.h"
