@@ -43,11 +43,12 @@ struct AdamStep {
   static void cpu(const AdamArgs& args);
 };
 
-// The sum of squares, in f64, over chunks of 4096 elements in a fixed tree: its bits depend on the values
-// alone.
+// The sum of squares of each chunk of `count` elements, in f64: bits that depend on the values alone.
 struct SumSquares {
   static constexpr const char* name = "sum_squares";
-  static double cpu(DType dtype, const void* x, std::int64_t count);
+  static constexpr std::int64_t chunk = 1024;
+  static constexpr std::int64_t chunks(std::int64_t count) { return (count + chunk - 1) / chunk; }
+  static void cpu(DType dtype, const void* x, std::int64_t count, double* sums);
 };
 
 }  // namespace tutti::kernels

@@ -62,6 +62,8 @@
 #include "tutti/optim/schedule.h"
 #include "tutti/optim/sgd.h"
 #include "tutti/parallel/data_parallel.h"
+#include "tutti/parallel/gradient_hook.h"
+#include "tutti/parallel/shard.h"
 #include "tutti/tensor/creation.h"
 #include "tutti/tensor/fingerprint.h"
 #include "tutti/tensor/named_tensor.h"

@@ -1,10 +1,10 @@
 #include "kernels/optim.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/lanes.h"
 #include "kernels/multiversion.h"
-#include "tutti/core/tree.h"
 
 namespace tutti::kernels {
 namespace {
@@ -69,21 +69,10 @@ void adam(const AdamArgs& args) {
        static_cast<T*>(args.exp_avg_sq), c, args.count);
 }
 
-constexpr std::int64_t chunk = 4096;
-
 template <typename T>
-TUTTI_MULTIVERSION double chunk_squares(const T* x, std::int64_t n) {
+TUTTI_MULTIVERSION double squares(const T* x, std::int64_t n) {
   return lane_sum<double>(
       n, [x](std::int64_t i) { return static_cast<double>(x[i]) * static_cast<double>(x[i]); });
-}
-
-// The chunks are the leaves.
-template <typename T>
-double tree_squares(const T* x, std::int64_t n) {
-  if (n <= chunk) return chunk_squares(x, n);
-  const auto chunks = static_cast<std::size_t>((n + chunk - 1) / chunk);
-  const auto left = static_cast<std::int64_t>(left_leaves(chunks)) * chunk;
-  return tree_squares(x, left) + tree_squares(x + left, n - left);
 }
 
 }  // namespace
@@ -94,9 +83,12 @@ void AdamStep::cpu(const AdamArgs& args) {
   args.dtype == DType::f64 ? adam<double>(args) : adam<float>(args);
 }
 
-double SumSquares::cpu(DType dtype, const void* x, std::int64_t count) {
-  return dtype == DType::f64 ? tree_squares(static_cast<const double*>(x), count)
-                             : tree_squares(static_cast<const float*>(x), count);
+void SumSquares::cpu(DType dtype, const void* x, std::int64_t count, double* sums) {
+  for (std::int64_t first = 0; first < count; first += chunk) {
+    const std::int64_t n = std::min(chunk, count - first);
+    *sums++ = dtype == DType::f64 ? squares(static_cast<const double*>(x) + first, n)
+                                  : squares(static_cast<const float*>(x) + first, n);
+  }
 }
 
 }  // namespace tutti::kernels

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tutti/autograd/node.h"
 #include "tutti/autograd/shape.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
@@ -49,6 +50,7 @@ void Optimizer::step() {
     auto& step = *slot.step.data<std::int64_t>();
     update(slot, contiguous(grad.detach()), ++step);
     slot.parameter.storage()->bump_version();
+    ++slot.parameter.autograd_meta()->updates;
   }
 }
 

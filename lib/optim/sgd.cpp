@@ -22,7 +22,7 @@ void check(const SGDOptions& o) {
   }
 }
 
-std::vector<std::string> state_names(const Groups& groups) {
+std::vector<std::string> kept_by(const Groups& groups) {
   const bool momentum =
       std::ranges::any_of(groups, [](const auto& group) { return group.options.momentum != 0; });
   return momentum ? std::vector<std::string>{"momentum_buffer"} : std::vector<std::string>{};
@@ -32,7 +32,7 @@ std::vector<std::string> state_names(const Groups& groups) {
 
 SGD::SGD(const NamedTensors& parameters, const SGDOptions& options) : SGD(Groups{{parameters, options}}) {}
 
-SGD::SGD(const Groups& groups) : Optimizer("SGD", state_names(groups)) {
+SGD::SGD(const Groups& groups) : Optimizer("SGD", kept_by(groups)) {
   for (const auto& [parameters, options] : groups) {
     check(options);
     add_group(parameters, options.lr);

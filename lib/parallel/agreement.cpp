@@ -46,18 +46,18 @@ std::string first_difference(const std::string& own, const std::string& root) {
 
 }  // namespace
 
-void check_agreement(const NamedTensors& tensors, Communicator& comm) {
-  const std::string own = describe(tensors);
+void check_agreement(const NamedTensors& tensors, const std::string& settings, Communicator& comm) {
+  const std::string own = settings + describe(tensors);
   const std::string difference = first_difference(own, broadcast_text(own, comm));
   std::array<std::int32_t, 1> last_differing{difference.empty() ? -1 : comm.rank()};
   comm.all_reduce(last_differing, ReduceOp::max);
   if (!difference.empty()) {
-    throw ConfigError(
-        fmt::format("data parallel: the model of rank {} differs: {}", comm.rank(), difference));
+    throw ConfigError(fmt::format("data parallel: the model or the options of rank {} differ: {}",
+                                  comm.rank(), difference));
   }
   if (last_differing[0] >= 0) {
-    throw ConfigError(
-        fmt::format("data parallel: the model of rank {} differs from rank 0's", last_differing[0]));
+    throw ConfigError(fmt::format("data parallel: the model or the options of rank {} differ from rank 0's",
+                                  last_differing[0]));
   }
 }
 

@@ -3,28 +3,94 @@
 #include <algorithm>
 #include <utility>
 
-#include "tutti/autograd/shape.h"
+#include "parallel/flat.h"
+#include "tutti/autograd/node.h"
 #include "tutti/tensor/creation.h"
 
 namespace tutti::parallel {
+namespace {
 
-Bucket::Bucket(NamedTensors parameters, Communicator& comm)
-    : parameters_(std::move(parameters)), ready_(parameters_.size(), false) {
-  std::int64_t total = 0;
-  for (const auto& [name, tensor] : parameters_) total += tensor.numel();
+bool& stale(const Tensor& parameter) { return parameter.autograd_meta()->grad_is_stale; }
+
+}  // namespace
+
+Bucket::Bucket(NamedTensors parameters, const Reducing& reducing)
+    : parameters_(std::move(parameters)),
+      reducing_(reducing),
+      layout_(parameters_, reducing.sharded ? reducing.comm.size() : 1),
+      ready_(parameters_.size(), false) {
   const DType dtype = parameters_[0].tensor.dtype();
-  const std::size_t bytes = static_cast<std::size_t>(total) * size_of(dtype);
-  auto memory = comm.allocate(bytes);
-  void* data = memory.get();
-  flat_ = from_buffer({data, static_cast<std::size_t>(total), dtype}, {total}, std::move(memory));
-  flat_.zero_();
-  std::int64_t offset = 0;
-  for (auto& [name, tensor] : parameters_) {
-    gradients_.push_back(flat_.slice(0, offset, offset + tensor.numel()).reshape(tensor.shape()));
-    offset += tensor.numel();
-    if (tensor.grad().defined()) gradients_.back().copy_(tensor.grad());
-    tensor.set_grad(gradients_.back());
+  const bool alone = reducing.comm.size() == 1;
+  if (reducing.slots) {
+    reducing.slots->reserve(bytes());
+  } else {
+    levels_.push_back(make_level(true));
+    if (reducing.hook && !alone) hooked_ = reducing.hook->reduction(levels_[0].flat, reducing.comm);
   }
+  if (!reducing.sharded) return;
+  const bool in_place = !levels_.empty() && (alone || hooked_);
+  share_ = in_place ? part_of(levels_[0].flat, reducing.comm.rank() * layout_.share, {layout_.share})
+                    : shared_flat(reducing.comm, dtype, layout_.share);
+}
+
+Bucket::Level Bucket::make_level(bool in_shared_memory) const {
+  const DType dtype = parameters_[0].tensor.dtype();
+  Level level;
+  level.flat = in_shared_memory ? shared_flat(reducing_.comm, dtype, layout_.total)
+                                : zeros({layout_.total}, {.dtype = dtype});
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    level.gradients.push_back(part_of(level.flat, layout_.offsets[i], parameters_[i].tensor.shape()));
+  }
+  return level;
+}
+
+std::size_t Bucket::bytes() const {
+  return static_cast<std::size_t>(layout_.total) * size_of(parameters_[0].tensor.dtype());
+}
+
+void Bucket::aim(std::size_t level, bool replace) {
+  while (!reducing_.slots && levels_.size() <= level) levels_.push_back(make_level(false));
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Tensor& parameter = parameters_[i].tensor;
+    if (levels_.empty()) {
+      parameter.set_grad({});
+    } else {
+      parameter.set_grad(levels_[level].gradients[i]);
+      stale(parameter) = replace;
+    }
+  }
+}
+
+std::vector<std::string> Bucket::replaced(std::size_t level) const {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < parameters_.size() && !levels_.empty(); ++i) {
+    const auto& [name, parameter] = parameters_[i];
+    if (!parameter.grad().is_same(levels_[level].gradients[i])) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<std::string> Bucket::missing() const {
+  std::vector<std::string> names;
+  for (const auto& [name, parameter] : parameters_) {
+    if (levels_.empty() ? !parameter.grad().defined() : stale(parameter)) names.push_back(name);
+  }
+  return names;
+}
+
+void Bucket::complete(std::size_t level) {
+  if (levels_.empty()) return;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (stale(parameters_[i].tensor)) levels_[level].gradients[i].zero_();
+    stale(parameters_[i].tensor) = false;
+  }
+  if (reducing_.hook) reducing_.hook->round(levels_[level].flat);
+}
+
+void Bucket::merge(std::size_t level) {
+  Tensor& below = levels_[level - 1].flat;
+  below.add_(levels_[level].flat);
+  if (reducing_.hook) reducing_.hook->round(below);
 }
 
 void Bucket::mark_ready(std::size_t parameter) {
@@ -32,46 +98,56 @@ void Bucket::mark_ready(std::size_t parameter) {
   ready_[parameter] = true;
 }
 
-void Bucket::start(Communicator& comm) { work_ = comm.all_reduce_async(flat_, ReduceOp::avg); }
-
-void Bucket::finish() { work_.wait(); }
-
 void Bucket::reset() {
   std::fill(ready_.begin(), ready_.end(), false);
   ready_count_ = 0;
 }
 
-std::vector<std::string> Bucket::missing() const {
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < ready_.size(); ++i) {
-    if (!ready_[i]) names.push_back(parameters_[i].name);
-  }
-  return names;
-}
-
-std::vector<std::string> Bucket::replaced() const {
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < gradients_.size(); ++i) {
-    if (!parameters_[i].tensor.grad().is_same(gradients_[i])) names.push_back(parameters_[i].name);
-  }
-  return names;
-}
-
-std::vector<NamedTensors> plan_buckets(const NamedTensors& parameters, std::size_t first_bytes,
-                                       std::size_t bytes) {
-  std::vector<NamedTensors> plan;
-  std::size_t filled = 0;
-  for (auto it = parameters.rbegin(); it != parameters.rend(); ++it) {
-    const std::size_t size = static_cast<std::size_t>(it->tensor.numel()) * size_of(it->tensor.dtype());
-    const std::size_t limit = plan.size() <= 1 ? first_bytes : bytes;
-    if (plan.empty() || filled + size > limit || plan.back()[0].tensor.dtype() != it->tensor.dtype()) {
-      plan.emplace_back();
-      filled = 0;
+// Gradients that stand in memory of their own.
+void Bucket::collect(const Tensor& flat) {
+  Tensor all = flat;
+  all.zero_();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Tensor& parameter = parameters_[i].tensor;
+    if (parameter.grad().defined()) {
+      part_of(flat, layout_.offsets[i], parameter.shape()).copy_(parameter.grad());
     }
-    plan.back().push_back(*it);
-    filled += size;
+    parameter.set_grad({});
   }
-  return plan;
+}
+
+void Bucket::start() {
+  Communicator& comm = reducing_.comm;
+  Tensor flat = levels_.empty() ? Tensor() : levels_[0].flat;
+  if (!flat.defined()) {
+    flat = reducing_.slots->take(*this, parameters_[0].tensor.dtype(), layout_.total);
+    collect(flat);
+    if (comm.size() == 1) share_.copy_(flat);
+  }
+  if (comm.size() == 1) return;
+  const comm::Options options{.order = reducing_.order};
+  if (hooked_) {
+    hooked_->start();
+  } else if (reducing_.sharded) {
+    work_ = comm.reduce_scatter_async(flat, share_, ReduceOp::sum, options);
+  } else {
+    work_ = comm.all_reduce_async(flat, ReduceOp::sum, options);
+  }
+  under_way_ = true;
+  if (!reducing_.overlap) finish();
+}
+
+void Bucket::finish() {
+  if (!std::exchange(under_way_, false)) return;
+  if (hooked_) return hooked_->finish();
+  work_.wait();
+  work_ = {};
+}
+
+void Bucket::show() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    parameters_[i].tensor.set_grad(reducing_.sharded ? Tensor() : levels_[0].gradients[i]);
+  }
 }
 
 }  // namespace tutti::parallel

@@ -2,45 +2,80 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "parallel/layout.h"
+#include "parallel/slots.h"
 #include "tutti/comm/communicator.h"
+#include "tutti/parallel/gradient_hook.h"
 #include "tutti/tensor/named_tensor.h"
 
 namespace tutti::parallel {
 
-class Bucket {
- public:
-  // Lays a zeroed gradient for each parameter, all of one dtype, into memory of `comm`, and hands it to the
-  // parameter.
-  Bucket(NamedTensors parameters, Communicator& comm);
-
-  // One more gradient is complete.
-  void mark_ready(std::size_t parameter);
-  bool all_ready() const { return ready_count_ == ready_.size(); }
-  // Averages over the ranks in place.
-  void start(Communicator& comm);
-  void finish();
-  // Forgets what was ready.
-  void reset();
-
-  // Names of the parameters whose gradient has not come, or is no longer the one laid here.
-  std::vector<std::string> missing() const;
-  std::vector<std::string> replaced() const;
-
- private:
-  NamedTensors parameters_;
-  std::vector<Tensor> gradients_;
-  std::vector<bool> ready_;
-  std::size_t ready_count_ = 0;
-  Tensor flat_;
-  comm::Work work_;
+// How the buckets of a DataParallel are reduced.
+struct Reducing {
+  Communicator& comm;
+  ReduceOrder order;
+  GradientHook* hook;  // or null
+  bool overlap;        // start and go on
+  bool sharded;        // each rank gets its share of the sum, else all of it
+  Slots* slots;  // where gradients are not kept beyond a step: memory that buckets use in turn; else null
 };
 
-// Cuts `parameters` into buckets, in reverse order: backward completes the last ones first. Each has one
-// dtype and, unless a single parameter is larger, at most `first_bytes` (the first) or `bytes`.
-std::vector<NamedTensors> plan_buckets(const NamedTensors& parameters, std::size_t first_bytes,
-                                       std::size_t bytes);
+class Bucket {
+ public:
+  // The parameters are of one dtype.
+  Bucket(NamedTensors parameters, const Reducing& reducing);
+
+  const NamedTensors& parameters() const { return parameters_; }
+  const Layout& layout() const { return layout_; }
+  std::size_t bytes() const;
+
+  // Lets `backward` add gradients at `level`, or replace with the first what stands there.
+  void aim(std::size_t level, bool replace);
+  // Names of the parameters whose gradient is not where `aim` put it.
+  std::vector<std::string> replaced(std::size_t level) const;
+  // Names of those that no gradient has replaced.
+  std::vector<std::string> missing() const;
+  // A logical rank has had its last backward: what is missing counts as zero.
+  void complete(std::size_t level);
+  // Adds level `level` to the one below it.
+  void merge(std::size_t level);
+
+  // One more gradient of the last micro-batch is complete.
+  void mark_ready(std::size_t parameter);
+  bool all_ready() const { return ready_count_ == ready_.size(); }
+  void reset();
+
+  // Sums level 0 over the ranks.
+  void start();
+  void finish();
+  // Hands the sum to the parameters; none where it is sharded.
+  void show();
+  // This rank's share of the sum, contiguous: elements [rank * share, (rank + 1) * share) of the layout.
+  const Tensor& share() const { return share_; }
+
+ private:
+  struct Level {
+    Tensor flat;
+    std::vector<Tensor> gradients;  // views of it
+  };
+
+  Level make_level(bool in_shared_memory) const;
+  void collect(const Tensor& flat);
+
+  NamedTensors parameters_;
+  Reducing reducing_;
+  Layout layout_;
+  std::vector<Level> levels_;  // sums of subtrees, as many as were needed at once; none where slots are used
+  std::vector<bool> ready_;
+  std::size_t ready_count_ = 0;
+  Tensor share_;
+  std::unique_ptr<GradientHook::Reduction> hooked_;
+  comm::Work work_;
+  bool under_way_ = false;
+};
 
 }  // namespace tutti::parallel

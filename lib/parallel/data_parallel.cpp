@@ -1,121 +1,135 @@
 #include "tutti/parallel/data_parallel.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/optim.h"
+#include "optim/clip_grad.h"
 #include "parallel/agreement.h"
-#include "parallel/bucket.h"
+#include "parallel/engine.h"
 #include "tutti/core/error.h"
+#include "tutti/core/tree.h"
 
 namespace tutti {
+namespace {
 
-// Shared with the hooks of the parameters, which may outlive the DataParallel that set them.
-struct DataParallel::Engine {
-  Communicator& comm;
-  bool allow_unused;
-  bool sync = true;
-  bool running = false;  // between the start and the end of a backward that reduces
-  std::vector<parallel::Bucket> buckets;
-  std::size_t next = 0;  // first bucket whose reduction has not started
+std::string settings_of(const DataParallelOptions& options, const LogicalRanks& ranks,
+                        const nn::Module& model) {
+  return fmt::format(
+      "logical_ranks {}\nfirst_bucket_bytes {}\nbucket_bytes {}\nallow_unused {}\nshard {}\norder {}\nhook "
+      "{}\n"
+      "check_every {}\ngenerators {}\n",
+      ranks.count(), options.first_bucket_bytes, options.bucket_bytes, options.allow_unused,
+      static_cast<int>(options.shard), static_cast<int>(options.order), options.hook != nullptr,
+      options.check_every, model.generators().size());
+}
 
-  // Buckets start in their order on every rank, whatever order their gradients come in.
-  void on_ready(std::size_t bucket, std::size_t parameter) {
-    if (!running) return;
-    buckets[bucket].mark_ready(parameter);
-    while (next < buckets.size() && buckets[next].all_ready()) buckets[next++].start(comm);
+void broadcast(const NamedGenerators& generators, Communicator& comm) {
+  for (auto [name, generator] : generators) {
+    const auto mine = generator.state();
+    std::array<std::int64_t, 3> state{static_cast<std::int64_t>(mine.seed),
+                                      static_cast<std::int64_t>(mine.stream),
+                                      static_cast<std::int64_t>(mine.position)};
+    comm.broadcast(state);
+    generator.set_state({.seed = static_cast<std::uint64_t>(state[0]),
+                         .stream = static_cast<std::uint64_t>(state[1]),
+                         .position = static_cast<std::uint64_t>(state[2])});
   }
+}
 
-  void start_the_rest() {
-    for (; next < buckets.size(); ++next) buckets[next].start(comm);
-  }
-
-  void check_replaced() const {
-    std::vector<std::string> names;
-    for (const auto& bucket : buckets) {
-      for (auto& name : bucket.replaced()) names.push_back(std::move(name));
-    }
-    if (names.empty()) return;
-    throw AutogradError(
-        fmt::format("data parallel: the gradient of {} was replaced; it must stay a view into its "
-                    "bucket: zero it in place",
-                    fmt::join(names, ", ")));
-  }
-
-  void check_unused() const {
-    if (allow_unused) return;
-    std::vector<std::string> names;
-    for (const auto& bucket : buckets) {
-      for (auto& name : bucket.missing()) names.push_back(std::move(name));
-    }
-    if (names.empty()) return;
-    throw AutogradError(fmt::format(
-        "data parallel: no gradient reached {}; if that is meant, set allow_unused", fmt::join(names, ", ")));
-  }
-};
+}  // namespace
 
 DataParallel::DataParallel(nn::Module& model, Communicator& comm, const DataParallelOptions& options)
-    : model_(model), comm_(comm), engine_(new Engine{comm, options.allow_unused, true, false, {}, 0}) {
+    : model_(model), comm_(comm) {
   const NamedTensors state = model.state_dict();
-  parallel::check_agreement(state, comm);
+  parallel::check_agreement(state, settings_of(options, comm.logical_ranks(), model), comm);
   for (const auto& [name, tensor] : state) comm.broadcast(tensor);
-
-  NamedTensors trained;
-  for (const auto& parameter : model.parameters()) {
-    if (parameter.tensor.requires_grad()) trained.push_back(parameter);
-  }
-  for (auto& part : parallel::plan_buckets(trained, options.first_bucket_bytes, options.bucket_bytes)) {
-    const std::size_t bucket = engine_->buckets.size();
-    for (std::size_t i = 0; i < part.size(); ++i) {
-      part[i].tensor.register_grad_hook([engine = std::weak_ptr(engine_), bucket, i](Tensor&) {
-        if (const auto alive = engine.lock()) alive->on_ready(bucket, i);
-      });
-    }
-    engine_->buckets.emplace_back(std::move(part), comm);
-  }
-
-  for (auto& [name, generator] : model.generators()) {
-    auto random = generator.state();
-    random.stream += static_cast<std::uint64_t>(comm.rank()) << 32;
-    generator.set_state(random);
-  }
+  broadcast(model.generators(), comm);
+  engine_ = std::make_shared<Engine>(model, comm, options);
+  engine_->listen();
 }
 
 DataParallel::~DataParallel() = default;
 
-void DataParallel::backward(const Tensor& loss) {
-  engine_->check_replaced();
-  if (!engine_->sync) return loss.backward();
-  for (auto& bucket : engine_->buckets) bucket.reset();
-  engine_->next = 0;
-  engine_->running = true;
-  try {
-    loss.backward();
-  } catch (...) {
-    engine_->running = false;
-    throw;
+DataParallel::MicroBatches DataParallel::micro_batches() { return MicroBatches(*this); }
+
+void DataParallel::backward(const Tensor& loss, double weight) { engine_->backward(loss, weight); }
+
+double DataParallel::loss() const { return engine_->mean_loss; }
+
+DataParallelStats DataParallel::stats() const { return engine_->stats; }
+
+NamedTensors DataParallel::parameters() const { return shard(engine_->trained); }
+
+NamedTensors DataParallel::shard(const NamedTensors& parameters) const {
+  if (engine_->options.shard == Shard::none) return parameters;
+  NamedTensors result;
+  for (const auto& [name, parameter] : parameters) {
+    const auto [bucket, i] = engine_->place_of(name, parameter);
+    result.push_back({name, engine_->shards[bucket].slices()[i].tensor});
   }
-  engine_->running = false;
-  engine_->start_the_rest();
-  for (auto& bucket : engine_->buckets) bucket.finish();
-  engine_->check_unused();
+  return result;
 }
 
-void DataParallel::broadcast_buffers() {
-  struct Buffers : nn::MemberVisitor {
-    explicit Buffers(Communicator& group) : comm(group) {}
-    void parameter(const std::string&, Tensor&) override {}
-    void buffer(const std::string&, Tensor& tensor) override { comm.broadcast(tensor); }
-    void generator(const std::string&, Generator&) override {}
-    void module(const std::string&, nn::Module& module) override { module.visit(*this); }
-    Communicator& comm;
-  } buffers(comm_);
-  model_.visit(buffers);
+// The sums of the chunks of all gradients, in the model's order, of which each rank computes those of its slices.
+double DataParallel::clip_grad_norm_(double max_norm) {
+  using kernels::SumSquares;
+  optim::check_max_norm(max_norm);
+  const bool sharded = engine_->options.shard != Shard::none;
+  std::vector<double> squares;
+  for (const auto& whole : engine_->trained) {
+    const std::size_t begin = squares.size();
+    squares.resize(begin + static_cast<std::size_t>(SumSquares::chunks(whole.tensor.numel())));
+    NamedTensor mine = whole;
+    std::int64_t first = 0;
+    if (sharded) {
+      const auto [bucket, i] = engine_->place_of(whole.name, whole.tensor);
+      mine = engine_->shards[bucket].slices()[i];
+      first = engine_->shards[bucket].first(i);
+    }
+    if (!mine.tensor.grad().defined() || mine.tensor.numel() == 0) continue;
+    optim::grad_squares(mine, squares.data() + begin + first / SumSquares::chunk);
+  }
+  if (sharded && comm_.size() > 1) comm_.all_reduce(squares);  // each has one summand that is not 0
+  const double norm = std::sqrt(tree_sum<double>(squares));
+  optim::clip_to(parameters(), max_norm, norm);
+  return norm;
 }
+
+void DataParallel::step(optim::Optimizer& optimizer) {
+  optimizer.step();
+  ++engine_->updates;
+  for (auto& shards : engine_->shards) shards.start_gather(comm_);
+  for (auto& shards : engine_->shards) shards.finish_gather();
+}
+
+DataParallel::FullState DataParallel::full(optim::Optimizer& optimizer) { return {*this, optimizer}; }
 
 DataParallel::NoSync::NoSync(DataParallel& parallel) : parallel_(parallel), before_(parallel.engine_->sync) {
   parallel_.engine_->sync = false;
 }
 
 DataParallel::NoSync::~NoSync() { parallel_.engine_->sync = before_; }
+
+DataParallel::MicroBatches::Iterator DataParallel::MicroBatches::begin() const {
+  parallel_.engine_->begin_step();
+  return {parallel_, 0};
+}
+
+DataParallel::MicroBatches::Iterator& DataParallel::MicroBatches::Iterator::operator++() {
+  parallel_->engine_->end_iteration(leaf_);
+  return ++leaf_, *this;
+}
+
+int DataParallel::MicroBatches::Iterator::operator*() const {
+  return parallel_->engine_->ranks.first() + static_cast<int>(leaf_);
+}
+
+bool DataParallel::MicroBatches::Iterator::operator==(End) const {
+  return leaf_ == static_cast<std::size_t>(parallel_->engine_->ranks.local_count());
+}
 
 }  // namespace tutti

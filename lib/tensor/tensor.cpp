@@ -26,6 +26,22 @@ void* Tensor::raw_data() const {
   return static_cast<std::byte*>(storage()->data()) + static_cast<std::size_t>(offset()) * size_of(dtype());
 }
 
+void Tensor::set_storage(std::shared_ptr<Storage> storage, std::int64_t offset) {
+  if (storage->device() != device()) {
+    throw DeviceError(fmt::format("set_storage: the tensor is on {}, the memory on {}", device().str(),
+                                  storage->device().str()));
+  }
+  const std::size_t end = static_cast<std::size_t>(offset + numel()) * size_of(dtype());
+  if (offset < 0 || end > storage->bytes()) {
+    throw ShapeError(fmt::format("set_storage: {} elements of {} from {} on do not fit into {} bytes",
+                                 numel(), name_of(dtype()), offset, storage->bytes()));
+  }
+  impl_->storage = std::move(storage);
+  impl_->strides = contiguous_strides(shape());
+  impl_->offset = offset;
+  impl_->contiguous = true;
+}
+
 void Tensor::check_dtype(DType expected) const {
   if (dtype() != expected) {
     throw DTypeError(

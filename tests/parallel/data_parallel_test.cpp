@@ -49,6 +49,7 @@ Tensor loss_of(Net& net, const Tensor& x) { return mean(square(net(x) - sum(x, {
 std::vector<double> train(int size, const DataParallelOptions& options, bool accumulate = false) {
   std::vector<double> losses;
   on_ranks(size, [&](Communicator& comm) {
+    comm.set_logical_ranks(size);
     Net net(static_cast<std::uint64_t>(comm.rank()));  // other weights on each rank, until they are broadcast
     net.use_spare = true;
     DataParallel parallel(net, comm, options);
@@ -75,7 +76,6 @@ std::vector<double> train(int size, const DataParallelOptions& options, bool acc
       if (comm.rank() == 0) losses.push_back(total[0]);
       for (auto& [name, parameter] : net.parameters()) {
         parameter.add_(parameter.grad(), -0.05);
-        parameter.grad().zero_();
       }
     }
   });
@@ -134,7 +134,7 @@ TEST(DataParallel, RefusesModelsThatDiffer) {
           DataParallel parallel(net, comm);
         });
       },
-      ThrowsMessage<ConfigError>(HasSubstr("the model of rank 2 differs")));
+      ThrowsMessage<ConfigError>(HasSubstr("the model or the options of rank 2 differ")));
 }
 
 TEST(DataParallel, SeesReplacedGradients) {
@@ -142,6 +142,10 @@ TEST(DataParallel, SeesReplacedGradients) {
   Net net(0);
   net.use_spare = true;
   DataParallel parallel(net, alone);
+  {
+    auto local = parallel.no_sync();
+    parallel.backward(loss_of(net, batch(0)));
+  }
   net.second.set_grad(zeros_like(net.second));
   EXPECT_THAT([&] { parallel.backward(loss_of(net, batch(0))); },
               ThrowsMessage<AutogradError>(HasSubstr("the gradient of second was replaced")));

@@ -37,6 +37,9 @@ class Optimizer {
   void set_lr(double lr, std::size_t group) { rates_.at(group) = lr; }
   std::size_t group_count() const { return rates_.size(); }
 
+  /// What is kept about each parameter, in its shape, as in "exp_avg".
+  const std::vector<std::string>& state_names() const { return state_names_; }
+
   /// "step.<parameter>" (i64, how often it was updated) and the moments, such as "exp_avg.<parameter>":
   /// handles that share storage with the optimizer. Learning rates and other options are the program's, not
   /// state.

@@ -2,14 +2,16 @@
 /// Training one model on several ranks, each with its share of the batch.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "tutti/comm/communicator.h"
 #include "tutti/nn/module.h"
+#include "tutti/optim/optimizer.h"
+#include "tutti/parallel/gradient_hook.h"
+#include "tutti/parallel/shard.h"
 
 namespace tutti {
 
@@ -18,36 +20,82 @@ struct DataParallelOptions {
   std::size_t bucket_bytes = 25 << 20;
   /// A parameter that got no gradient is an error that names it; or, if this is set, counts as zero.
   bool allow_unused = false;
+  Shard shard = Shard::none;
+  /// Sums in an order of the engine's own: other bits in other worlds.
+  ReduceOrder order = ReduceOrder::tree;
+  /// How gradients travel; as they are where none is given.
+  std::shared_ptr<GradientHook> hook{};
+  /// Every so many steps, `step` compares the fingerprints of parameters and buffers among the ranks; 0 for never.
+  std::int64_t check_every = 0;
 };
 
-/// Keeps the copies of a model on all ranks equal. Making one gives every rank the parameters and buffers of
-/// rank 0 and lays the gradients into flat buckets in memory of the communicator; `backward` averages them
-/// over the ranks, bucket by bucket, in the order in which the backward pass completes them. If each rank's
-/// loss is the mean over a share of the batch of the same size, the gradients are those of the whole batch.
+/// What the steps of a DataParallel came to, on this rank.
+struct DataParallelStats {
+  std::int64_t steps = 0;
+  std::size_t buckets = 0;
+  std::size_t bytes = 0;                ///< of gradients that a step reduces
+  std::chrono::nanoseconds backward{};  ///< in `backward`, the waiting included
+  std::chrono::nanoseconds
+      waiting{};  ///< of it, for collectives behind the last gradient: what is not overlapped
+};
+
+/// Trains the copies of a model on all ranks as one. A step is V micro-batches, one of each logical rank (see
+/// LogicalRanks); this rank has its share of them:
 ///
 ///     DataParallel parallel(model, world);
-///     parallel.backward(cross_entropy(model(x), y));
-///     optimizer.step();
-///     optimizer.zero_grad();
+///     optim::AdamW optimizer(parallel.parameters(), {.lr = 3e-4});
+///     for (...) {
+///       for (int v : parallel.micro_batches()) {
+///         auto [x, y] = batches.next();
+///         parallel.backward(cross_entropy(model(x), y));
+///       }
+///       parallel.step(optimizer);
+///     }
 ///
-/// Gradients stay views into the buckets: zero them in place, don't replace them. Random generators of the
-/// model (dropout) are moved to a stream of their own on each rank. The model and the communicator outlive
-/// this object.
+/// Where each rank has one logical rank, as in worlds of 1, 2, 4, ... by default, the inner loop may be left out.
+///
+/// Gradients are the mean over the logical ranks: of the global batch, if each loss is a mean over micro-batches of
+/// one size. They are summed in one fixed tree, so that gradients, and whatever comes of them, have the same bits in
+/// any world, see docs/determinism.md. The first backward of a step begins them anew: there is no need to zero them.
+///
+/// Making one gives every rank the parameters, buffers and random generators of rank 0 and lays the gradients side by side into buckets
+/// in memory of the communicator. The buckets of the last micro-batch are reduced in the order in which the backward
+/// pass completes them, while it goes on. The first step tells the order; it then becomes that of the buckets.
+///
+/// Random generators of the model (dropout) are a function of their seed, the step, the logical rank and the place in
+/// the model. Buffers that change (running averages of BatchNorm2d) move from the same values on every logical rank
+/// and become the mean over them; of integers, those of logical rank 0 count.
+///
+/// Gradients stay views into the buckets: zero them in place, don't replace them. The model and the communicator
+/// outlive this object. Every member that says so is a collective call.
 class DataParallel {
  public:
-  /// \throws ConfigError on every rank when the models of the ranks differ in a name, shape or dtype; it is
-  ///         named.
+  /// A collective call.
+  /// \throws ConfigError on every rank when the models of the ranks differ in a name, shape or dtype, which is named,
+  ///         or the ranks differ in their logical ranks or options.
   DataParallel(nn::Module& model, Communicator& comm, const DataParallelOptions& options = {});
   ~DataParallel();
   DataParallel(const DataParallel&) = delete;
   DataParallel& operator=(const DataParallel&) = delete;
 
-  /// Runs `loss.backward()` and returns when the gradients of all ranks are averaged. A collective call.
-  /// \throws AutogradError naming parameters that got no gradient, or whose gradient was replaced.
-  void backward(const Tensor& loss);
+  /// The logical ranks of this rank, one after another; each wants one `backward` outside of `no_sync`.
+  class MicroBatches;
+  /// \throws AutogradError when the step before was left in the middle.
+  MicroBatches micro_batches();
 
-  /// While it lives, `backward` adds gradients up on this rank only; the next one outside of it reduces the
-  /// sum.
+  /// Computes the gradients of one micro-batch and, with the last one of this rank, those of the global batch: it
+  /// returns when they are there. A collective call. `weight` is for micro-batches that are not all of one size: the
+  /// samples of this one over the mean of all. Of one without samples it is 0, and `loss` is not looked at.
+  /// \throws AutogradError naming parameters that got no gradient, or whose gradient was replaced, or that began to
+  ///         require one; when a micro-batch has had its backward; and when parameters were updated in between on
+  ///         some ranks only.
+  void backward(const Tensor& loss, double weight = 1);
+
+  /// Of the last step: the mean over the global batch. The same on every rank.
+  double loss() const;
+
+  /// While it lives, `backward` adds up the gradients of several losses of one logical rank; the next one outside of
+  /// it completes them.
   ///
   ///     { auto local = parallel.no_sync(); parallel.backward(first_loss); }
   ///     parallel.backward(second_loss);
@@ -64,9 +112,29 @@ class DataParallel {
   };
   NoSync no_sync() { return NoSync(*this); }
 
-  /// Gives every rank the buffers of rank 0 (running averages of BatchNorm2d, which each rank keeps of its
-  /// own share): before an evaluation or a save that is to be the same everywhere. A collective call.
-  void broadcast_buffers();
+  /// What the optimizer of this rank updates: the parameters that require a gradient; or, sharded, this rank's slices
+  /// of them, [n] under the same names, some of them empty. Their gradients are there after the last `backward` of a
+  /// step.
+  NamedTensors parameters() const;
+  /// The same of some of the model's parameters, for optimizers with several groups.
+  NamedTensors shard(const NamedTensors& parameters) const;
+
+  /// Scales the gradients so that their norm, all taken together, is at most `max_norm`; returns the norm before.
+  /// The same bits in any world and under any sharding, and those of optim::clip_grad_norm_. Sharded, a collective
+  /// call.
+  double clip_grad_norm_(double max_norm);
+
+  /// `optimizer.step()` on what `parameters` gave it; sharded, all ranks then get each other's slices. A collective
+  /// call where sharded or `check_every` is due.
+  /// \throws DataError on every rank, naming the first tensor that differs, when fingerprints do.
+  void step(optim::Optimizer& optimizer);
+
+  /// The optimizer's state as it would be if nothing were sharded, for checkpoints: what TrainState gets in place of
+  /// the optimizer.
+  class FullState;
+  FullState full(optim::Optimizer& optimizer);
+
+  DataParallelStats stats() const;
 
  private:
   struct Engine;
@@ -74,6 +142,45 @@ class DataParallel {
   nn::Module& model_;
   Communicator& comm_;
   std::shared_ptr<Engine> engine_;
+};
+
+/// Whole tensors on every rank, whatever is sharded. It refers to the DataParallel and the optimizer.
+class DataParallel::FullState {
+ public:
+  FullState(DataParallel& parallel, optim::Optimizer& optimizer)
+      : parallel_(&parallel), optimizer_(&optimizer) {}
+  /// Names and shapes are those of an optimizer of the whole parameters. A collective call.
+  NamedTensors state_dict() const;
+  /// \throws DataError as the optimizer does.
+  void load_state_dict(const NamedTensors& state);
+
+ private:
+  DataParallel* parallel_;
+  optim::Optimizer* optimizer_;
+};
+
+/// What `for (int v : parallel.micro_batches())` runs over.
+class DataParallel::MicroBatches {
+ public:
+  struct End {};
+  class Iterator {
+   public:
+    Iterator(DataParallel& parallel, std::size_t leaf) : parallel_(&parallel), leaf_(leaf) {}
+    int operator*() const;
+    Iterator& operator++();
+    bool operator==(End) const;
+
+   private:
+    DataParallel* parallel_;
+    std::size_t leaf_;
+  };
+
+  explicit MicroBatches(DataParallel& parallel) : parallel_(parallel) {}
+  Iterator begin() const;
+  End end() const { return {}; }
+
+ private:
+  DataParallel& parallel_;
 };
 
 }  // namespace tutti

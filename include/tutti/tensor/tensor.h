@@ -76,6 +76,11 @@ class Tensor {
   operator BufferView() const;
   operator ConstBufferView() const { return static_cast<BufferView>(*this); }
 
+  /// Moves this tensor, through all of its handles, onto other memory, which holds its elements side by side from
+  /// element `offset` on. Views of it, and handles that `detach` made, stay where they were.
+  /// \throws ShapeError when there is no room for them, DeviceError for another device.
+  void set_storage(std::shared_ptr<Storage> storage, std::int64_t offset = 0);
+
   /// A view with other sizes and strides on the same storage; not recorded for gradients.
   Tensor as_strided(const Shape& shape, const Shape& strides, std::int64_t offset) const;
   /// A handle on the same elements that the tape does not know.

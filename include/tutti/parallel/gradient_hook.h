@@ -1,0 +1,43 @@
+/// \file
+/// How gradients travel between ranks.
+#pragma once
+
+#include <memory>
+
+#include "tutti/comm/communicator.h"
+#include "tutti/tensor/tensor.h"
+
+namespace tutti {
+
+/// Replaces the all-reduce of gradient buckets, to compress them, say. One object serves one DataParallel.
+class GradientHook {
+ public:
+  virtual ~GradientHook() = default;
+
+  /// What is done to every summand of the tree over the logical ranks, in place: the gradients of each, and each sum
+  /// of two, before anything is added to it. If what a rank has is rounded here as on its way, the sum does not
+  /// depend on which summands travel. Does nothing unless overridden.
+  virtual void round(const Tensor& gradients);
+
+  /// The way of one bucket.
+  class Reduction {
+   public:
+    virtual ~Reduction() = default;
+    /// Begins to sum the bucket over the ranks, and may return before that is done.
+    virtual void start() = 0;
+    /// When it returns, the sum stands in the bucket of every rank.
+    virtual void finish() = 0;
+  };
+  /// `gradients` is a contiguous tensor [n]: a whole bucket, the same on every rank.
+  virtual std::unique_ptr<Reduction> reduction(const Tensor& gradients, Communicator& comm) = 0;
+};
+
+/// Gradients travel as bf16, half the bytes of f32. Each gradient of a logical rank, and each sum of two, is computed
+/// in f32 and rounded to bf16, wherever it is computed: the same bits in any world.
+class Bf16Gradients : public GradientHook {
+ public:
+  void round(const Tensor& gradients) override;
+  std::unique_ptr<Reduction> reduction(const Tensor& gradients, Communicator& comm) override;
+};
+
+}  // namespace tutti

@@ -1,0 +1,62 @@
+#include <map>
+
+#include "parallel/engine.h"
+#include "parallel/flat.h"
+
+namespace tutti {
+
+// State of a slice has the slice's shape, so it stands in a flat buffer as the slice does in the parameters'.
+NamedTensors DataParallel::FullState::state_dict() const {
+  NamedTensors state = optimizer_->state_dict();
+  const auto& engine = *parallel_->engine_;
+  if (engine.options.shard == Shard::none) return state;
+  std::map<std::string, Tensor*> by_name;
+  for (auto& [name, tensor] : state) by_name[name] = &tensor;
+  for (const auto& kind : optimizer_->state_names()) {
+    for (std::size_t b = 0; b < engine.buckets.size(); ++b) {
+      const auto& [bucket, shards] = std::tie(engine.buckets[b], engine.shards[b]);
+      const auto& parameters = bucket.parameters();
+      const auto& offsets = bucket.layout().offsets;
+      Tensor flat =
+          parallel::shared_flat(parallel_->comm_, parameters[0].tensor.dtype(), bucket.layout().total);
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        const auto found = by_name.find(kind + "." + parameters[i].name);
+        if (found == by_name.end()) continue;  // not this optimizer's
+        parallel::part_of(flat, offsets[i] + shards.first(i), found->second->shape()).copy_(*found->second);
+      }
+      parallel_->comm_.all_gather(flat);
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        const auto found = by_name.find(kind + "." + parameters[i].name);
+        if (found == by_name.end()) continue;
+        *found->second = parallel::part_of(flat, offsets[i], parameters[i].tensor.shape());
+      }
+    }
+  }
+  return state;
+}
+
+void DataParallel::FullState::load_state_dict(const NamedTensors& state) {
+  const auto& engine = *parallel_->engine_;
+  if (engine.options.shard == Shard::none) return optimizer_->load_state_dict(state);
+  std::map<std::string, Engine::Place> places;
+  for (const auto& [name, parameter] : engine.trained) {
+    for (const auto& kind : optimizer_->state_names())
+      places[kind + "." + name] = engine.place_of(name, parameter);
+  }
+  NamedTensors slices;
+  for (const auto& [name, tensor] : state) {
+    slices.push_back({name, tensor});
+    const auto found = places.find(name);
+    if (found == places.end()) continue;
+    const auto [bucket, i] = found->second;
+    const auto& whole = engine.buckets[bucket].parameters()[i].tensor;
+    if (tensor.shape() != whole.shape()) continue;  // the optimizer says so
+    const auto& shards = engine.shards[bucket];
+    const std::int64_t first = shards.first(i);
+    slices.back().tensor =
+        tensor.contiguous().reshape({-1}).slice(0, first, first + shards.slices()[i].tensor.numel());
+  }
+  optimizer_->load_state_dict(slices);
+}
+
+}  // namespace tutti

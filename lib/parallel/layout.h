@@ -1,0 +1,27 @@
+// Tensors side by side in one piece of memory.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "tutti/tensor/named_tensor.h"
+
+namespace tutti::parallel {
+
+// Cuts `parameters` into buckets of neighbours. Each has one dtype and, unless a single parameter is larger, at most
+// `first_bytes` (the first) or `bytes`.
+std::vector<NamedTensors> plan_buckets(const NamedTensors& parameters, std::size_t first_bytes,
+                                       std::size_t bytes);
+
+// Where each of `tensors` stands in a flat buffer that `shares` ranks divide evenly.
+struct Layout {
+  // A share starts where the sums of optim::grad_norm start anew, so that a rank can sum its own; what is not shared
+  // starts at cache lines.
+  Layout(const NamedTensors& tensors, int shares);
+
+  std::vector<std::int64_t> offsets;  // in elements
+  std::int64_t share = 0;
+  std::int64_t total = 0;
+};
+
+}  // namespace tutti::parallel

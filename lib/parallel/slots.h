@@ -1,0 +1,33 @@
+// A few pieces of memory in which buckets are reduced, one after another.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "parallel/flat.h"
+
+namespace tutti::parallel {
+
+class Bucket;
+
+class Slots {
+ public:
+  explicit Slots(Communicator& comm) : comm_(comm) {}
+
+  // The next one, once the bucket that used it is done: as a tensor [count].
+  Tensor take(Bucket& user, DType dtype, std::int64_t count);
+  // `bytes` is what a bucket needs.
+  void reserve(std::size_t bytes);
+
+ private:
+  struct Slot {
+    Tensor memory;  // u8
+    Bucket* user = nullptr;
+  };
+
+  Communicator& comm_;
+  std::array<Slot, 2> slots_;  // one is reduced while the other is filled
+  std::size_t next_ = 0;
+};
+
+}  // namespace tutti::parallel

@@ -1,0 +1,183 @@
+// What ranks do wrong: an error that says what, on every rank, and nobody waits until the deadline.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <mutex>
+#include <vector>
+
+#include "tests/support/ranks.h"
+#include "tutti/core/error.h"
+#include "tutti/tutti.h"
+
+namespace tutti {
+namespace {
+
+using testing::Each;
+using testing::HasSubstr;
+
+struct Net : nn::Module {
+  nn::Linear first, second;
+
+  Net() : Net(Generator(1)) {}
+  explicit Net(Generator rng) : first(4, 3, rng), second(3, 1, rng) {}
+  Tensor forward(const Tensor& x) override { return second(tanh(first(x))); }
+  void visit(nn::MemberVisitor& v) override {
+    v.module("first", first);
+    v.module("second", second);
+  }
+  Tensor loss() { return mean(square((*this)(ones({2, 4})))); }
+};
+
+// What `body` threw on each of `size` ranks with `logical` logical ranks.
+std::vector<std::string> errors_of(int size, int logical, const std::function<void(Communicator&)>& body) {
+  std::vector<std::string> errors(static_cast<std::size_t>(size));
+  const auto begin = std::chrono::steady_clock::now();
+  test::on_ranks(size, [&](Communicator& comm) {
+    comm.set_logical_ranks(logical);
+    try {
+      body(comm);
+    } catch (const Error& error) {
+      errors[static_cast<std::size_t>(comm.rank())] = error.what();
+    }
+  });
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20))
+      << "ranks waited for the deadline";
+  return errors;
+}
+
+TEST(Misuse, FewerLogicalRanksThanRanks) {
+  EXPECT_THAT(errors_of(1, 1, [](Communicator&) { LogicalRanks(2, 0, 3); }),
+              Each(HasSubstr("2 of them serve at most 2 ranks, not 3")));
+}
+
+TEST(Misuse, LogicalRanksThatDiffer) {
+  EXPECT_THAT(errors_of(2, 4,
+                        [](Communicator& comm) {
+                          if (comm.rank() == 1) comm.set_logical_ranks(2);
+                          Net net;
+                          DataParallel parallel(net, comm);
+                        }),
+              Each(HasSubstr("the model or the options of rank 1 differ")));
+}
+
+TEST(Misuse, SeveralMicroBatchesWithoutTheLoop) {
+  EXPECT_THAT(errors_of(2, 4,
+                        [](Communicator& comm) {
+                          Net net;
+                          DataParallel parallel(net, comm);
+                          parallel.backward(net.loss());
+                        }),
+              Each(HasSubstr("has 2 of the 4 logical ranks: loop over micro_batches()")));
+}
+
+TEST(Misuse, TwoBackwardsForOneMicroBatch) {
+  const auto errors = errors_of(2, 4, [](Communicator& comm) {
+    Net net;
+    DataParallel parallel(net, comm);
+    for (const int v : parallel.micro_batches()) {
+      parallel.backward(net.loss());
+      if (v == 2) parallel.backward(net.loss());
+    }
+  });
+  EXPECT_THAT(errors, Each(HasSubstr("backward was called twice for one micro-batch")));
+}
+
+TEST(Misuse, AMicroBatchWithoutBackward) {
+  const auto errors = errors_of(2, 4, [](Communicator& comm) {
+    Net net;
+    DataParallel parallel(net, comm);
+    for (const int v : parallel.micro_batches()) {
+      if (v != 3) parallel.backward(net.loss());
+    }
+  });
+  EXPECT_THAT(errors, Each(HasSubstr("logical rank 3 has had no backward")));
+}
+
+TEST(Misuse, AStepThatWasLeft) {
+  const auto errors = errors_of(1, 2, [](Communicator& comm) {
+    Net net;
+    DataParallel parallel(net, comm);
+    for (int step = 0; step < 2; ++step) {
+      for (const int v : parallel.micro_batches()) {
+        parallel.backward(net.loss());
+        if (v == 0) break;
+      }
+    }
+  });
+  EXPECT_THAT(errors, Each(HasSubstr("the step before was left in micro-batch 2 of 2")));
+}
+
+// Where each rank has one micro-batch, a backward too many meets the next step's of the others.
+TEST(Misuse, AnExtraOrAMissingStepOfOneRank) {
+  for (const bool extra : {true, false}) {
+    const auto errors = errors_of(3, 3, [&](Communicator& comm) {
+      Net net;
+      DataParallel parallel(net, comm);
+      optim::SGD optimizer(parallel.parameters());
+      for (int step = 0; step < 3; ++step) {
+        const bool odd = comm.rank() == 2 && step == 1;
+        if (!odd || extra) parallel.backward(net.loss());
+        if (odd && extra) parallel.backward(net.loss());
+        optimizer.step();
+      }
+    });
+    EXPECT_THAT(errors,
+                Each(testing::AllOf(HasSubstr("since the last backward, rank 2 has updated its parameters"),
+                                    HasSubstr("every rank calls backward once"))))
+        << extra;
+  }
+}
+
+TEST(Misuse, AnUpdateInTheMiddleOfAStep) {
+  const auto errors = errors_of(1, 2, [](Communicator& comm) {
+    Net net;
+    DataParallel parallel(net, comm);
+    optim::SGD optimizer(parallel.parameters());
+    for ([[maybe_unused]] const int v : parallel.micro_batches()) {
+      parallel.backward(net.loss());
+      optimizer.step();
+    }
+  });
+  EXPECT_THAT(errors, Each(HasSubstr("parameters were updated in the middle of a step")));
+}
+
+TEST(Misuse, ParametersFrozenOrTrainedLater) {
+  for (const bool frozen : {true, false}) {
+    EXPECT_THAT(errors_of(2, 2,
+                          [&](Communicator& comm) {
+                            Net net;
+                            net.first.bias.set_requires_grad(frozen);
+                            DataParallel parallel(net, comm);
+                            net.first.bias.set_requires_grad(!frozen);
+                            parallel.backward(net.loss());
+                          }),
+                Each(HasSubstr(frozen ? "first.bias no longer requires a gradient"
+                                      : "first.bias requires a gradient now")));
+  }
+}
+
+TEST(Misuse, AnErrorOfOneRankReachesTheOthers) {
+  const auto errors = errors_of(3, 3, [](Communicator& comm) {
+    Net net;
+    DataParallel parallel(net, comm);
+    Tensor loss = net.loss();
+    if (comm.rank() == 1) net.second.weight.mul_(2);  // which the tape has saved
+    parallel.backward(loss);
+  });
+  EXPECT_THAT(errors, Each(HasSubstr("was changed in place after it was used")));
+}
+
+TEST(Misuse, AnOptimizerOfSomethingElse) {
+  EXPECT_THAT(errors_of(2, 2,
+                        [](Communicator& comm) {
+                          Net net, other;
+                          DataParallel parallel(net, comm, {.shard = Shard::optimizer});
+                          parallel.shard(other.parameters());
+                        }),
+              Each(HasSubstr("first.weight is no parameter of the model")));
+}
+
+}  // namespace
+}  // namespace tutti
