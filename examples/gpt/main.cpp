@@ -32,15 +32,17 @@ double validation_loss(tutti::nn::Gpt& model, const tutti::data::TextLoader& bat
                        std::int64_t evaluations, tutti::Communicator& world) {
   tutti::NoGrad no_grad;
   model.eval();
-  std::vector<double> loss{0};
-  for (std::int64_t i = 0; i < evaluations; ++i) {
-    const auto [tokens, targets] = batches.validation(i);
-    loss[0] +=
-        tutti::nn::cross_entropy(model(tokens), targets).item<double>() / static_cast<double>(evaluations);
+  std::vector<double> losses;  // of this rank's logical ranks
+  for (const int v : world.logical_ranks()) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < evaluations; ++i) {
+      const auto [tokens, targets] = batches.validation(i, v);
+      sum += tutti::nn::cross_entropy(model(tokens), targets).item<double>();
+    }
+    losses.push_back(sum / static_cast<double>(evaluations));
   }
   model.train();
-  world.all_reduce(loss, tutti::ReduceOp::avg);
-  return loss[0];
+  return tutti::tree_mean(losses, world);
 }
 
 void train(const Settings& set, tutti::World& world) {

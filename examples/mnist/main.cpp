@@ -41,7 +41,7 @@ double accuracy(nn::Module& model, const tutti::data::ImageSet& set, tutti::Comm
   if (begin < end) {
     tutti::data::ImageLoader batches(set.slice(begin, end), {.batch = 250, .shuffle = false});
     for (std::int64_t i = 0; i < batches.steps_per_epoch(); ++i) {
-      const auto [images, labels] = batches.next();
+      const auto [images, labels, weight] = batches.next();
       right[0] += sum(eq(argmax(model(images), 1), labels)).item<std::int64_t>();
     }
   }
@@ -80,7 +80,7 @@ void train(const Settings& set, tutti::World& world) {
   const std::int64_t steps = set.epochs * batches.steps_per_epoch();
   Progress progress(step, steps, set.batch, "images", speaks);
   for (; step < steps; ++step) {
-    const auto [images, labels] = batches.next();
+    const auto [images, labels, weight] = batches.next();
     const auto loss = nn::cross_entropy(model(images), labels);
     parallel.backward(loss);
     optimizer.step();

@@ -40,6 +40,7 @@
 #include "tutti/core/version.h"
 #include "tutti/data/idx.h"
 #include "tutti/data/image_loader.h"
+#include "tutti/data/position.h"
 #include "tutti/data/sample_order.h"
 #include "tutti/data/text_loader.h"
 #include "tutti/nn/activation.h"

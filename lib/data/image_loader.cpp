@@ -26,27 +26,29 @@ void check_set(const ImageSet& set) {
   }
 }
 
+Settings settings_of(const ImageOptions& options, const ImageSet& set) {
+  return {{"batch", static_cast<std::uint64_t>(options.batch)},
+          {"seed", options.seed},
+          {"images", static_cast<std::uint64_t>(set.size())},
+          {"shuffle", options.shuffle},
+          {"drop_last", options.drop_last}};
+}
+
 }  // namespace
 
 ImageLoader::ImageLoader(ImageSet set, const ImageOptions& options, const Communicator& world)
-    : set_(std::move(set)), options_(options), rank_(world.rank()), ranks_(world.size()) {
+    : set_(std::move(set)), options_(options), position_(world.logical_ranks()) {
   check_set(set_);
   set_ = {set_.images.contiguous(), set_.labels.contiguous()};
   if (!(options.stddev > 0)) {
     throw ConfigError(fmt::format("image loader: stddev must be above 0, not {}", options.stddev));
   }
-  share_of("image loader", options.batch, rank_, ranks_);
-  const auto rest = set_.size() % options.batch;
-  steps_per_epoch_ = set_.size() / options.batch + (rest != 0 && !options.drop_last);
+  check_batch("image loader", options.batch, position_.ranks());
+  const bool rest = set_.size() % options.batch != 0;
+  steps_per_epoch_ = set_.size() / options.batch + (rest && !options.drop_last);
   if (steps_per_epoch_ == 0) {
     throw ConfigError(
         fmt::format("image loader: {} images do not fill a batch of {}", set_.size(), options.batch));
-  }
-  if (rest % ranks_ != 0 && !options.drop_last) {
-    throw ConfigError(
-        fmt::format("image loader: the last batch of an epoch must divide by the number of ranks: {} by "
-                    "{}; drop_last leaves it out",
-                    rest, ranks_));
   }
 }
 
@@ -55,10 +57,14 @@ ImageLoader::ImageLoader(ImageSet set, const ImageOptions& options)
 
 ImageBatch ImageLoader::next() {
   const auto count = set_.size();
-  const auto start = position_ % steps_per_epoch_ * options_.batch;
-  const auto share = share_of("image loader", std::min(options_.batch, count - start), rank_, ranks_);
+  const auto start = position_.step() % steps_per_epoch_ * options_.batch;
+  const auto size = std::min(options_.batch, count - start);
+  const auto share = share_of(size, position_.logical_rank(), position_.ranks());
   const auto height = set_.images.size(1), width = set_.images.size(2);
-  ImageBatch batch{empty({share.count, 1, height, width}), empty({share.count}, {.dtype = DType::i64})};
+  ImageBatch batch{
+      .images = empty({share.count, 1, height, width}),
+      .labels = empty({share.count}, {.dtype = DType::i64}),
+      .weight = static_cast<double>(share.count * position_.ranks().count()) / static_cast<double>(size)};
 
   std::array<float, 256> normalized;
   for (int i = 0; i < 256; ++i) {
@@ -78,23 +84,16 @@ ImageBatch ImageLoader::next() {
     image = std::transform(from, from + pixels, image, [&](std::uint8_t pixel) { return normalized[pixel]; });
     batch.labels.data<std::int64_t>()[i] = set_.labels.data<std::int64_t>()[sample];
   }
-  ++position_;
+  position_.advance();
   return batch;
 }
 
 NamedTensors ImageLoader::state_dict() const {
-  return {named_number("position", static_cast<std::uint64_t>(position_)),
-          named_number("seed", options_.seed)};
+  return state_of("image loader", position_, settings_of(options_, set_));
 }
 
 void ImageLoader::load_state_dict(const NamedTensors& state) {
-  const auto loaded = state_dict();
-  copy_by_name("image loader", loaded, state);
-  const auto position = static_cast<std::int64_t>(number_in(loaded[0]));
-  if (position < 0)
-    throw DataError(fmt::format("image loader: the position must not be negative: {}", position));
-  position_ = position;
-  options_.seed = number_in(loaded[1]);
+  position_.go_to(step_in("image loader", state, position_, settings_of(options_, set_)));
 }
 
 }  // namespace tutti::data

@@ -41,14 +41,25 @@ void check_part(const std::string& path, const char* part, std::size_t size, std
                               path, part, size, context + 1));
 }
 
+// The windows that `part` has.
+std::size_t starts_in(std::size_t part, std::int64_t context) {
+  return part - static_cast<std::size_t>(context);
+}
+
+Settings settings_of(const TextOptions& options, std::size_t train_size) {
+  return {{"batch", static_cast<std::uint64_t>(options.batch)},
+          {"seed", options.seed},
+          {"windows", starts_in(train_size, options.context)}};
+}
+
 }  // namespace
 
 TextLoader::TextLoader(const std::string& path, const TextOptions& options, const Communicator& world)
-    : context_(options.context), seed_(options.seed) {
-  const auto share = share_of("text", options.batch, world.rank(), world.size());
-  first_ = share.first;
-  share_ = share.count;
-  if (context_ < 1) throw ConfigError(fmt::format("text: the context must be at least 1, not {}", context_));
+    : options_(options), position_(world.logical_ranks()) {
+  check_batch("text", options.batch, position_.ranks());
+  if (options.context < 1) {
+    throw ConfigError(fmt::format("text: the context must be at least 1, not {}", options.context));
+  }
   if (!(options.train_share > 0 && options.train_share < 1)) {
     throw ConfigError(fmt::format("text: train_share must be between 0 and 1, not {}", options.train_share));
   }
@@ -61,33 +72,52 @@ TextLoader::TextLoader(const std::string& path, const TextOptions& options, cons
     return static_cast<std::uint8_t>(places[static_cast<std::uint8_t>(c)]);
   });
   train_size_ = static_cast<std::size_t>(static_cast<double>(text.size()) * options.train_share);
-  check_part(path, "training", train_size_, context_);
-  check_part(path, "validation", tokens_.size() - train_size_, context_);
+  check_part(path, "training", train_size_, options.context);
+  check_part(path, "validation", tokens_.size() - train_size_, options.context);
 }
 
 TextLoader::TextLoader(const std::string& path, const TextOptions& options)
     : TextLoader(path, options, Communicator()) {}
 
-TextBatch TextLoader::windows(std::span<const std::uint8_t> part, std::uint64_t seed,
-                              std::uint64_t step) const {
-  const Shape shape{share_, context_};
+TextBatch TextLoader::windows(std::span<const std::uint8_t> part, std::uint64_t seed, std::int64_t step,
+                              int v) const {
+  const auto context = options_.context;
+  const auto share = share_of(options_.batch, v, position_.ranks());
+  const Shape shape{share.count, context};
   TextBatch batch{empty(shape, {.dtype = DType::i64}), empty(shape, {.dtype = DType::i64})};
   auto* tokens = batch.tokens.data<std::int64_t>();
   auto* targets = batch.targets.data<std::int64_t>();
-  const auto starts = part.size() - static_cast<std::size_t>(context_);
-  for (std::int64_t window = 0; window < share_; ++window) {
-    const auto start = random_below(starts, seed, step, static_cast<std::uint64_t>(first_ + window));
+  const auto starts = starts_in(part.size(), context);
+  for (std::int64_t window = share.first; window < share.first + share.count; ++window) {
+    const auto start =
+        random_below(starts, seed, static_cast<std::uint64_t>(step), static_cast<std::uint64_t>(window));
     const auto* from = part.data() + start;
-    tokens = std::copy_n(from, context_, tokens);
-    targets = std::copy_n(from + 1, context_, targets);
+    tokens = std::copy_n(from, context, tokens);
+    targets = std::copy_n(from + 1, context, targets);
   }
   return batch;
 }
 
-TextBatch TextLoader::next() { return windows(std::span(tokens_).first(train_size_), seed_, position_++); }
+TextBatch TextLoader::next() {
+  auto batch = windows(std::span(tokens_).first(train_size_), options_.seed, position_.step(),
+                       position_.logical_rank());
+  position_.advance();
+  return batch;
+}
+
+TextBatch TextLoader::validation(std::int64_t i, int v) const {
+  const int count = position_.ranks().count();
+  if (v < 0 || v >= count)
+    throw ShapeError(fmt::format("text: logical rank {} is outside [0, {})", v, count));
+  return windows(std::span(tokens_).subspan(train_size_), ~options_.seed, i, v);
+}
 
 TextBatch TextLoader::validation(std::int64_t i) const {
-  return windows(std::span(tokens_).subspan(train_size_), ~seed_, static_cast<std::uint64_t>(i));
+  if (const int count = position_.ranks().count(); count != 1) {
+    throw ConfigError(fmt::format(
+        "text: validation(i) is for one logical rank; of {}, say which: validation(i, v)", count));
+  }
+  return validation(i, 0);
 }
 
 std::vector<std::int64_t> TextLoader::encode(std::string_view text) const {
@@ -117,21 +147,21 @@ std::string TextLoader::decode(std::span<const std::int64_t> tokens) const {
 }
 
 NamedTensors TextLoader::state_dict() const {
+  auto state = state_of("text", position_, settings_of(options_, train_size_));
   const ConstBufferView bytes(vocabulary_.data(), vocabulary_.size(), DType::u8);
-  return {named_number("position", position_),
-          named_number("seed", seed_),
-          {"vocabulary", from_host(bytes, {static_cast<std::int64_t>(vocabulary_.size())})}};
+  state.push_back({"vocabulary", from_host(bytes, {static_cast<std::int64_t>(vocabulary_.size())})});
+  return state;
 }
 
 void TextLoader::load_state_dict(const NamedTensors& state) {
-  const auto loaded = state_dict();
-  copy_by_name("text", loaded, state);
-  if (!std::ranges::equal(loaded[2].tensor.to_vector<std::uint8_t>(), vocabulary_, {}, {},
+  const Shape size{static_cast<std::int64_t>(vocabulary_.size())};
+  const NamedTensor vocabulary{"vocabulary", empty(size, {.dtype = DType::u8})};
+  const auto step = step_in("text", state, position_, settings_of(options_, train_size_), {vocabulary});
+  if (!std::ranges::equal(vocabulary.tensor.to_vector<std::uint8_t>(), vocabulary_, {}, {},
                           [](char c) { return static_cast<std::uint8_t>(c); })) {
     throw DataError("text: the state belongs to a text of another vocabulary");
   }
-  position_ = number_in(loaded[0]);
-  seed_ = number_in(loaded[1]);
+  position_.go_to(step);
 }
 
 }  // namespace tutti::data

@@ -60,9 +60,9 @@ TEST_F(GptExample, SaysWhatIsWrong) {
   const auto missing = shell(GPT " --text /not/there");
   EXPECT_NE(missing.code, 0);
   EXPECT_THAT(missing.err, HasSubstr("/not/there"));
-  const auto odd = gpt(3, "--steps 1");
+  const auto odd = gpt(5, "--steps 1");
   EXPECT_EQ(odd.code, 1);
-  EXPECT_THAT(odd.err, AllOf(HasSubstr("gpt: "), HasSubstr("4 by 3")));
+  EXPECT_THAT(odd.err, AllOf(HasSubstr("gpt: "), HasSubstr("4 by 8")));
   write_file(directory_ / "text", "short");
   const auto small = gpt(1, "--steps 1");
   EXPECT_EQ(small.code, 1);

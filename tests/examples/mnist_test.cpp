@@ -61,7 +61,7 @@ TEST_F(MnistExample, LearnsWithEitherModelOnTwoRanks) {
 
 TEST_F(MnistExample, GoesOnFromItsCheckpoint) {
   const std::string more = "--held-out 40 --checkpoints " + directory_ / "run";
-  EXPECT_EQ(mnist(1, more + " --epochs 1").code, 0);
+  EXPECT_EQ(mnist(2, more + " --epochs 1").code, 0);
   const auto rest = mnist(2, more + " --epochs 5");
   EXPECT_EQ(rest.code, 0) << rest.err;
   EXPECT_THAT(rest.out, AllOf(HasSubstr("at step 20"), HasSubstr("held-out accuracy 100.00%")));

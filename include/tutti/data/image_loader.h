@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tutti/comm/communicator.h"
+#include "tutti/data/position.h"
 #include "tutti/tensor/named_tensor.h"
 
 namespace tutti::data {
@@ -26,7 +27,7 @@ struct ImageSet {
 ImageSet read_mnist(const std::string& images, const std::string& labels, std::int64_t classes = 10);
 
 struct ImageOptions {
-  std::int64_t batch = 128;  ///< images in a step, over all ranks; divides by their number
+  std::int64_t batch = 128;  ///< images in a step; divides by the number of logical ranks
   std::uint64_t seed = 1;
   bool shuffle = true;  ///< another order each epoch
   /// Leaves out the images of an epoch that do not fill a batch; else it ends with fewer.
@@ -35,40 +36,46 @@ struct ImageOptions {
   double stddev = 0.3081;
 };
 
-/// `images` is f32 [batch, 1, height, width], less `mean` and divided by `stddev`; `labels` is i64 [batch].
+/// A micro-batch. `images` is f32 [count, 1, height, width], less `mean` and divided by `stddev`; `labels` is
+/// i64 [count].
 struct ImageBatch {
   Tensor images;
   Tensor labels;
+  /// `count` over its mean in this step, for `parallel.backward(loss, weight)`. Not 1 only where an epoch ends with a
+  /// batch that the logical ranks cannot share evenly; 0 where nothing is left for this one.
+  double weight = 1;
 };
 
-/// Batches of an image set, epoch after epoch. Which images step i holds depends on (seed, i) alone; of
-/// these, rank r of n gets the r-th n-th.
+/// Batches of an image set, epoch after epoch. Which images step i holds depends on (seed, i) alone; of n images,
+/// logical rank v of V has those from v * n / V to (v + 1) * n / V - 1, rounded down, whichever rank has that (see
+/// LogicalRanks).
 class ImageLoader {
  public:
-  /// \throws ConfigError when a batch, or the shorter one at the end of an epoch, does not divide by the
-  ///         number of ranks, when an epoch has no batch, or an option is out of range.
+  /// \throws ConfigError when `batch` does not divide by the number of logical ranks of `world`, when an epoch has no
+  ///         batch, or an option is out of range.
   ImageLoader(ImageSet set, const ImageOptions& options, const Communicator& world);
   explicit ImageLoader(ImageSet set, const ImageOptions& options = {});
 
-  /// This rank's images of the next step.
+  /// The images of this rank's next logical rank; after its last one the next step begins.
   ImageBatch next();
 
   std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
-  /// Of the step to come, from 0.
-  std::int64_t epoch() const { return position_ / steps_per_epoch_; }
+  /// Of the images to come, from 0.
+  std::int64_t epoch() const { return position_.step() / steps_per_epoch_; }
 
-  /// "position" (the step to come) and "seed", i64 [].
+  /// "position" (the step to come) and what makes it stand for the same images: "logical_ranks", "batch", "seed",
+  /// "images" (that the set has), "shuffle" and "drop_last", all i64 [].
+  /// \throws DataError in the middle of a step, when some of this rank's micro-batches were taken.
   NamedTensors state_dict() const;
-  /// \throws DataError when the state is another one's.
+  /// Goes to the beginning of the step that the state tells, also from the middle of one.
+  /// \throws DataError when the state is that of a set of another size or of other options: it names both values.
   void load_state_dict(const NamedTensors& state);
 
  private:
   ImageSet set_;
   ImageOptions options_;
-  std::int64_t rank_;
-  std::int64_t ranks_;
+  Position position_;
   std::int64_t steps_per_epoch_;
-  std::int64_t position_ = 0;
 };
 
 }  // namespace tutti::data
