@@ -1,5 +1,7 @@
 #include "tutti/comm/world.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 #include <optional>
 
@@ -8,6 +10,7 @@
 #include "comm/nccl.h"
 #include "comm/self/self.h"
 #include "comm/shm/shm.h"
+#include "tutti/core/error.h"
 
 namespace tutti {
 namespace {
@@ -60,8 +63,15 @@ World::World(Place place, const WorldOptions& options)
       local_size_(place.local_size),
       device_(place.device) {
   if (place.timeout) set_timeout(*place.timeout);
-  const int logical = options.logical_ranks != 0 ? options.logical_ranks : place.logical_ranks;
-  if (logical != 0) set_logical_ranks(logical);
+  if (options.logical_ranks != 0) {
+    set_logical_ranks(options.logical_ranks);
+  } else if (place.logical_ranks != 0) {
+    if (place.logical_ranks < size()) {
+      throw ConfigError(fmt::format("World: TUTTI_LOGICAL_RANKS={}: must be at least the number of ranks, {}",
+                                    place.logical_ranks, size()));
+    }
+    set_logical_ranks(place.logical_ranks);
+  }
 }
 
 World::World(int& argc, char**& argv, const WorldOptions& options)

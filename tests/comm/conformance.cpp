@@ -28,6 +28,7 @@ class Suite {
     each_collective<std::uint8_t>(3 * options.large, std::span(all_ops).first(1));
     tree_sums(1009);
     tree_sums(options.large);
+    logical_ranks();
     allocated(options.large);
     groups();
     return std::move(failures_);
@@ -178,6 +179,22 @@ class Suite {
       expect<T>(fmt::format("{} reduce_scatter {}", name_of(dtype_of<T>), name_of(op)), out,
                 Elements<T>(begin, begin + static_cast<std::ptrdiff_t>(share)));
     }
+  }
+
+  // A mean over logical ranks is the same in any world.
+  void logical_ranks() {
+    const int before = comm_.logical_ranks().count();
+    for (const int count : {16, 23}) {
+      what_ = fmt::format("{} logical ranks", count);
+      comm_.set_logical_ranks(count);
+      for (std::size_t i = 0; i < 10; ++i) {
+        std::vector<double> values;
+        for (const int v : comm_.logical_ranks()) values.push_back(rough_value<double>(v, i));
+        if (tree_mean(values, comm_) != tree_sum<double>(ReduceOp::sum, count, i) / count)
+          fail("tree_mean", i);
+      }
+    }
+    comm_.set_logical_ranks(before);
   }
 
   // The same collectives on memory that the back end may share.

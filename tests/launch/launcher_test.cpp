@@ -104,6 +104,14 @@ TEST(Launcher, ReadsHowManyRanksOfMpiShareMemory) {
   EXPECT_EQ(find(with(open_mpi, {{"TUTTI_MPI_SHARED_MEMORY", "2"}})).ranks_sharing_memory, 2);
 }
 
+TEST(Launcher, ReadsTheLogicalRanks) {
+  EXPECT_EQ(find(tutti_run).logical_ranks, 0);
+  const auto eight = with(tutti_run, {{"TUTTI_LOGICAL_RANKS", "8"}});
+  EXPECT_EQ(find(eight).logical_ranks, 8);
+  EXPECT_EQ(find(with(eight, {{"TUTTI_BACKEND", "self"}})).logical_ranks, 8);
+  EXPECT_EQ(find(with(open_mpi, {{"TUTTI_LOGICAL_RANKS", "64"}})).logical_ranks, 64);
+}
+
 struct Refused {
   Variables variables;
   std::string message;
@@ -140,6 +148,9 @@ TEST(Launcher, NamesTheVariableAndItsValue) {
        "TUTTI_BACKEND=shm: needs all ranks on one machine, and of 8 only 2"},
       {{{"TUTTI_MPI_SHARED_MEMORY", "off"}},
        "TUTTI_MPI_SHARED_MEMORY=off: must be an integer from 0 to 1024"},
+      {{{"TUTTI_LOGICAL_RANKS", "0"}}, "TUTTI_LOGICAL_RANKS=0: must be an integer from 1 to 1048576"},
+      {{{"TUTTI_LOGICAL_RANKS", "eight"}}, "TUTTI_LOGICAL_RANKS=eight: must be an integer"},
+      {{{"TUTTI_LOGICAL_RANKS", "8.5"}}, "TUTTI_LOGICAL_RANKS=8.5: must be an integer"},
       {{{"TUTTI_TIMEOUT", "soon"}}, "TUTTI_TIMEOUT=soon: must be a number of seconds"},
       {{{"TUTTI_TIMEOUT", "0"}}, "TUTTI_TIMEOUT=0: must be"},
       {{{"TUTTI_TIMEOUT", "nan"}}, "TUTTI_TIMEOUT=nan: must be"},

@@ -139,10 +139,11 @@ INSTANTIATE_TEST_SUITE_P(MessagesAlone, MpiConformance,
                          ::testing::Values(Layout{1, none}, Layout{2, none}, Layout{3, none}, Layout{4, none},
                                            Layout{5, none}),
                          name_of);
-// Nodes of two and four are subtrees of the sums; those of three are not; five ranks are no nodes of equal size.
+// Nodes of two and four are subtrees of the sums; those of three are not; five ranks are no nodes of equal size. The
+// tree over five nodes is not that over the next power of two.
 INSTANTIATE_TEST_SUITE_P(SeveralNodes, MpiConformance,
                          ::testing::Values(Layout{4, 2}, Layout{6, 2}, Layout{6, 3}, Layout{8, 4},
-                                           Layout{5, 2}),
+                                           Layout{5, 2}, Layout{10, 2}),
                          name_of);
 
 TEST(Mpi, ReducesInItsOwnOrderWhereAsked) {

@@ -76,6 +76,32 @@ TEST(World, NamesAWrongVariable) {
   EXPECT_EQ(result.out, "World: TUTTI_BACKEND=fast: must be self, shm, mpi or nccl\n");
 }
 
+TEST(World, HasAsManyLogicalRanksAsTheNextPowerOfTwo) {
+  EXPECT_EQ(shell(PROBE " logical").out, "0: 1 from 0 of 1\n");
+  EXPECT_THAT(shell(TUTTI_RUN " -n 3 --no-tag " PROBE " logical").sorted_lines(),
+              ElementsAre("0: 1 from 0 of 4", "1: 1 from 1 of 4", "2: 2 from 2 of 4"));
+}
+
+TEST(World, HasTheLogicalRanksThatTheProgramOrTheUserAsksFor) {
+  EXPECT_EQ(shell("TUTTI_LOGICAL_RANKS=8 " PROBE " logical").out, "0: 8 from 0 of 8\n");
+  EXPECT_THAT(shell("TUTTI_LOGICAL_RANKS=8 " TUTTI_RUN " -n 2 --no-tag " PROBE " logical").sorted_lines(),
+              ElementsAre("0: 4 from 0 of 8", "1: 4 from 4 of 8"));
+  EXPECT_EQ(shell(PROBE " logical 6").out, "0: 6 from 0 of 6\n");
+  EXPECT_EQ(shell("TUTTI_LOGICAL_RANKS=8 " PROBE " logical 6").out, "0: 6 from 0 of 6\n");
+}
+
+TEST(World, RefusesFewerLogicalRanksThanRanks) {
+  const auto asked = shell("TUTTI_LOGICAL_RANKS=2 " TUTTI_RUN " -n 3 --no-tag " PROBE " logical");
+  EXPECT_EQ(asked.code, 6);
+  EXPECT_THAT(asked.sorted_lines(),
+              Each("World: TUTTI_LOGICAL_RANKS=2: must be at least the number of ranks, 3"));
+  const auto given = shell(TUTTI_RUN " -n 3 --no-tag " PROBE " logical 2");
+  EXPECT_EQ(given.code, 6);
+  EXPECT_THAT(given.out,
+              HasSubstr("logical ranks: each rank has at least one, so 2 of them serve at most 2"));
+  EXPECT_THAT(shell(PROBE " logical -4").out, HasSubstr("logical ranks: each rank has at least one"));
+}
+
 TEST(World, SaysWhatItLacksForNccl) {
   if (tutti::Device::has_cuda()) GTEST_SKIP() << "this machine has a GPU";
   const auto result = shell("TUTTI_BACKEND=nccl " TUTTI_RUN " -n 2 --no-tag " PROBE " place");

@@ -86,6 +86,11 @@ void split(World& world, int) {
   say(world, fmt::format("{} of {}: {}", half.rank(), half.size(), fmt::join(ranks, " ")));
 }
 
+void logical(World& world, int) {
+  const auto ranks = world.logical_ranks();
+  say(world, fmt::format("{} from {} of {}", ranks.local_count(), ranks.first(), ranks.count()));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -94,7 +99,7 @@ int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "place";
   const int culprit = argc > 2 ? std::atoi(argv[2]) : 0;
   try {
-    World world(argc, argv);
+    World world(argc, argv, {.logical_ranks = what == "logical" ? culprit : 0});
     try {
       if (what == "place") place(world, culprit);
       if (what == "absent") absent(world, culprit);
@@ -104,6 +109,7 @@ int main(int argc, char** argv) {
       if (what == "watchdog") watchdog(world, culprit);
       if (what == "mismatch") mismatch(world, culprit);
       if (what == "split") split(world, culprit);
+      if (what == "logical") logical(world, culprit);
     } catch (const tutti::TimeoutError& error) {
       say(world, fmt::format("TimeoutError for rank {}: {}", error.rank(), error.what()));
       return 5;
