@@ -37,6 +37,18 @@ std::optional<Snapshot> read_newest(const std::string& root, std::vector<std::in
       fmt::format("checkpoint: every checkpoint in {} is damaged: {}", root, fmt::join(reasons, "; ")), root);
 }
 
+void check_logical_ranks(const Snapshot& snapshot, const std::string& root, const Communicator& world) {
+  const auto saved = snapshot.logical_ranks, here = std::int64_t{world.logical_ranks().count()};
+  if (saved == 0 || saved == here) return;
+  const auto path = checkpoint::path_of(root, snapshot.steps);
+  throw CheckpointError(
+      fmt::format("checkpoint: {} was saved with {} logical ranks, this world has {}: {}", path, saved, here,
+                  saved >= world.size()
+                      ? fmt::format("set WorldOptions::logical_ranks or TUTTI_LOGICAL_RANKS to {}", saved)
+                      : fmt::format("it goes on in worlds of at most {}, not {}", saved, world.size())),
+      path);
+}
+
 void load(const Snapshot& snapshot, const std::string& root, const TrainState& state) {
   try {
     state.load(snapshot.model, snapshot.others);
@@ -69,8 +81,10 @@ std::int64_t Checkpointer::restore(const TrainState& state) {
   if (steps[0] < 0) return 0;
   checkpoint::together(*world_, directory_, [&] {
     if (!snapshot) snapshot = checkpoint::read(directory_, steps[0]);
-    load(*snapshot, directory_, state);
+    check_logical_ranks(*snapshot, directory_, *world_);
   });
+  // By itself, since a part may be one that loads by collectives.
+  checkpoint::together(*world_, directory_, [&] { load(*snapshot, directory_, state); });
   return steps[0];
 }
 
@@ -81,6 +95,16 @@ bool Checkpointer::save(std::int64_t step, const TrainState& state) {
 }
 
 void Checkpointer::save_now(std::int64_t step, const TrainState& state) {
+  Snapshot snapshot{.steps = step + 1,
+                    .world_size = world_->size(),
+                    .logical_ranks = world_->logical_ranks().count(),
+                    .model = {},
+                    .others = {}};
+  // Every rank is asked: a part may lie on all of them, and a loader in the middle of a step on any.
+  checkpoint::together(*world_, directory_, [&] {
+    snapshot.model = state.model();
+    snapshot.others = state.others();
+  });
   checkpoint::together(*world_, directory_, [&] {
     // On every rank: one that has its share only must hear from the others.
     Snapshot snapshot{

@@ -8,8 +8,9 @@
 
 namespace tutti::checkpoint {
 
-// Runs `action`, which may differ from rank to rank but calls no collective. When it throws anywhere, every
-// rank throws a CheckpointError about `file` with the message of the first rank that failed.
+// Runs `action`, which may differ from rank to rank but calls no collective, or calls the same ones and fails on all
+// ranks alike. When it throws anywhere, every rank throws a CheckpointError about `file` with the message of the first
+// rank that failed.
 void together(Communicator& world, const std::string& file, const std::function<void()>& action);
 
 }  // namespace tutti::checkpoint

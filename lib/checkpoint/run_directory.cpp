@@ -32,6 +32,11 @@ std::optional<std::int64_t> number_in(std::string_view text) {
   return number;
 }
 
+std::optional<std::int64_t> number_in(const safetensors::Reader& file, const char* key) {
+  const auto found = file.metadata().find(key);
+  return found == file.metadata().end() ? std::nullopt : number_in(found->second);
+}
+
 std::optional<std::int64_t> steps_of(const fs::directory_entry& entry) {
   const auto name = entry.path().filename().string();
   if (!name.starts_with(prefix) || !entry.is_directory()) return std::nullopt;
@@ -96,13 +101,16 @@ std::string path_of(const std::string& root, std::int64_t steps) {
 Snapshot read(const std::string& root, std::int64_t steps) {
   const auto path = path_of(root, steps);
   const safetensors::Reader train(path + "/train.safetensors");
-  const auto found = train.metadata().find("step");
-  if (found == train.metadata().end() || number_in(found->second) != steps) {
+  if (number_in(train, "step") != steps) {
     throw CheckpointError(
         fmt::format("checkpoint: {}: its metadata must say \"step\": \"{}\"", train.path(), steps),
         train.path());
   }
-  Snapshot snapshot{.steps = steps, .world_size = 1, .model = {}, .others = {}};
+  Snapshot snapshot{.steps = steps,
+                    .world_size = number_in(train, "world_size").value_or(1),
+                    .logical_ranks = number_in(train, "logical_ranks").value_or(0),
+                    .model = {},
+                    .others = {}};
   snapshot.model = safetensors::load(path + "/model.safetensors");
   for (const auto& entry : train.entries()) snapshot.others.push_back({entry.name, train.read(entry)});
   return snapshot;
@@ -126,6 +134,7 @@ void commit(const std::string& root, const Snapshot& snapshot, const std::vector
     safetensors::save(temporary + "/train.safetensors", snapshot.others,
                       {{"step", std::to_string(snapshot.steps)},
                        {"world_size", std::to_string(snapshot.world_size)},
+                       {"logical_ranks", std::to_string(snapshot.logical_ranks)},
                        {"tutti_version", version()}});
     rename_over(temporary, path, root);
   } catch (...) {

@@ -12,6 +12,7 @@ namespace tutti::checkpoint {
 struct Snapshot {
   std::int64_t steps = 0;  // done
   std::int64_t world_size = 1;
+  std::int64_t logical_ranks = 0;  // 0 where it is not told
   NamedTensors model;
   NamedTensors others;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
@@ -15,6 +16,16 @@ NamedTensors cloned(const NamedTensors& state) {
   NamedTensors copy;
   for (const auto& [name, tensor] : state) copy.push_back({name, tensor.detach().clone()});
   return copy;
+}
+
+// What to go back to when a later part fails: nothing where the part refuses to tell, as loaders do in the middle of a
+// step.
+std::optional<NamedTensors> state_now(const TrainState::Part& part) {
+  try {
+    return cloned(part.state_dict());
+  } catch (const DataError&) {
+    return std::nullopt;
+  }
 }
 
 using ByRole = std::map<std::string, NamedTensors>;
@@ -46,27 +57,37 @@ NamedTensors states_of(const NamedGenerators& generators) {
   return states;
 }
 
-void set_states(NamedGenerators generators, const NamedTensors& saved) {
+void set_states(const std::string& role, NamedGenerators generators, const NamedTensors& saved) {
   const NamedTensors states = states_of(generators);
-  copy_by_name("random", states, saved);
+  copy_by_name(role.c_str(), states, saved);
+  const auto number_in = [&](std::size_t i, int place) {
+    return static_cast<std::uint64_t>(states[i].tensor.data<std::int64_t>()[place]);
+  };
   for (std::size_t i = 0; i < generators.size(); ++i) {
-    const auto* values = states[i].tensor.data<std::int64_t>();
-    auto& generator = generators[i].generator;
-    generator.set_state({.seed = static_cast<std::uint64_t>(values[0]),
-                         .stream = generator.state().stream,
-                         .position = static_cast<std::uint64_t>(values[1])});
+    const auto& [name, generator] = generators[i];
+    if (number_in(i, 0) != generator.state().seed) {
+      throw DataError(fmt::format(
+          "{}: {} has seed {} in the state and {} here: a run goes on with the seeds it began with", role,
+          name, number_in(i, 0), generator.state().seed));
+    }
+  }
+  for (std::size_t i = 0; i < generators.size(); ++i) {
+    auto state = generators[i].generator.state();
+    state.position = number_in(i, 1);
+    generators[i].generator.set_state(state);
   }
 }
 
 }  // namespace
 
-TrainState& TrainState::add(std::string role, Generator generator) {
-  return add_generators(std::move(role), [generator] { return NamedGenerators{{"state", generator}}; });
+TrainState& TrainState::add(const std::string& role, Generator generator) {
+  return add_generators(role, [generator] { return NamedGenerators{{"state", generator}}; });
 }
 
-TrainState& TrainState::add_generators(std::string role, const std::function<NamedGenerators()>& generators) {
-  return add(Part{std::move(role), [generators] { return states_of(generators()); },
-                  [generators](const NamedTensors& state) { set_states(generators(), state); }});
+TrainState& TrainState::add_generators(const std::string& role,
+                                       const std::function<NamedGenerators()>& generators) {
+  return add(Part{role, [generators] { return states_of(generators()); },
+                  [role, generators](const NamedTensors& state) { set_states(role, generators(), state); }});
 }
 
 TrainState& TrainState::add(Part part) {
@@ -92,17 +113,27 @@ NamedTensors TrainState::others() const {
 
 void TrainState::load(const NamedTensors& model, const NamedTensors& others) const {
   const auto by_role = split(parts_, model, others);
-  std::vector<NamedTensors> before;
+  std::vector<std::optional<NamedTensors>> before;
   try {
     for (const auto& part : parts_) {
-      auto copy = cloned(part.state_dict());
+      auto copy = state_now(part);
       part.load_state_dict(by_role.at(part.role));
       before.push_back(std::move(copy));
     }
   } catch (...) {
-    for (std::size_t i = 0; i < before.size(); ++i) parts_[i].load_state_dict(before[i]);
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      if (before[i]) parts_[i].load_state_dict(*before[i]);
+    }
     throw;
   }
+}
+
+std::string fingerprint(const TrainState& state) {
+  NamedTensors all;
+  for (const auto& [name, tensor] : state.model()) all.push_back({"model." + name, tensor});
+  const auto others = state.others();
+  all.insert(all.end(), others.begin(), others.end());
+  return fingerprint(all);
 }
 
 }  // namespace tutti

@@ -93,6 +93,7 @@ TEST_F(CheckpointerTest, LaysOutFilesThatOthersCanRead) {
   EXPECT_EQ(train.at("data.position").dtype, "I64");
   EXPECT_EQ(train.metadata().at("step"), "100");
   EXPECT_EQ(train.metadata().at("world_size"), "1");
+  EXPECT_EQ(train.metadata().at("logical_ranks"), "1");
   EXPECT_EQ(test::files_in(run_ + "/step-0000000100"), 2u);
 }
 
@@ -214,7 +215,7 @@ TEST_F(CheckpointerTest, SavesFurtherPartsByName) {
   const auto position = (rand({5}, noise), noise.state().position);
   checkpoints.save_now(99, state_);
   schedule.fill(0);
-  noise.set_state({.seed = 1, .stream = 9, .position = 0});
+  noise.set_state({.seed = 3, .stream = 9, .position = 0});
   checkpoints.restore(state_);
   EXPECT_TRUE(schedule.holds(7));
   EXPECT_EQ(noise.state().seed, 3u);
@@ -247,6 +248,7 @@ std::vector<std::string> on_ranks(int size, const std::function<void(Communicato
 TEST_F(CheckpointerTest, AnyWorldGoesOnFromAnyOther) {
   const auto run = [&](int size, std::int64_t expected, int step) {
     const auto messages = on_ranks(size, [&](Communicator& world) {
+      world.set_logical_ranks(4);
       auto model = a_model(), optimizer = an_optimizer(), loader = a_loader();
       const TrainState state{model, optimizer, loader};
       Checkpointer checkpoints(run_, world, {.every_steps = 10});
@@ -269,6 +271,7 @@ TEST_F(CheckpointerTest, AFailureOnOneRankIsAnErrorOnAll) {
   EXPECT_THAT(on_ranks(3, [](Communicator& world) { Checkpointer("/proc/none/run", world); }),
               testing::Each(HasSubstr("cannot make directory /proc/none/run")));
   {
+    world_.set_logical_ranks(4);
     Checkpointer checkpoints(run_, world_);
     save_steps(checkpoints, {99});
   }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tutti/tensor/fingerprint.h"
 #include "tutti/tensor/named_tensor.h"
 #include "tutti/tensor/random.h"
 
@@ -24,13 +25,13 @@ class TrainState {
   };
 
   /// The roles go by place: "model", "optimizer", "data". The generators of the model (those of dropout, say) are
-  /// the part "random". Further parts are added by name.
+  /// the part "random": their seeds and positions. Further parts are added by name.
   template <Stateful Model, Stateful... Others>
   explicit TrainState(Model& model, Others&... others) {
     static_assert(sizeof...(others) <= 2, "give parts after model, optimizer and data a role by add()");
     add("model", model);
-    const char* const roles[] = {"optimizer", "data", nullptr};
-    std::size_t place = 0;
+    [[maybe_unused]] const char* const roles[] = {"optimizer", "data", nullptr};
+    [[maybe_unused]] std::size_t place = 0;
     (add(roles[place++], others), ...);
     if constexpr (requires {
                     { std::as_const(model).generators() } -> std::convertible_to<NamedGenerators>;
@@ -47,8 +48,10 @@ class TrainState {
                     [&part](const NamedTensors& state) { part.load_state_dict(state); }});
   }
   TrainState& add(Part part);
-  /// A generator of your own: its seed and position are saved. Its stream is not, so that ranks keep theirs.
-  TrainState& add(std::string role, Generator generator);
+  /// A generator of your own: its seed and position are saved. Its stream is not, so that ranks keep theirs. As with
+  /// those of the model, a state of another seed is refused: a run goes on with the seeds that it began with, and one
+  /// that was asked for others would not be what it seems.
+  TrainState& add(const std::string& role, Generator generator);
 
   /// Model first.
   const std::vector<Part>& parts() const { return parts_; }
@@ -57,14 +60,20 @@ class TrainState {
   NamedTensors model() const;
   /// The states of the other parts, each name behind its role and a dot.
   NamedTensors others() const;
-  /// Puts both back. Where a part refuses its state, the parts before it get back the state that they had.
-  /// \throws what the part throws; DataError when there is state for a role that this has not.
+  /// Puts both back. Where a part refuses its state, the parts before it get back the state that they had; but a
+  /// loader in the middle of a step has none, and is at the step of the new one then.
+  /// \throws what the part throws; DataError when there is state for a role that this has not, and for a generator of
+  ///         another seed, which is named.
   void load(const NamedTensors& model, const NamedTensors& others) const;
 
  private:
-  TrainState& add_generators(std::string role, const std::function<NamedGenerators()>& generators);
+  TrainState& add_generators(const std::string& role, const std::function<NamedGenerators()>& generators);
 
   std::vector<Part> parts_;
 };
+
+/// See fingerprint(const NamedTensors&): of the model, each name behind "model.", and of the other parts. Equal for
+/// two runs that are at the same point to the last bit, on however many ranks each.
+std::string fingerprint(const TrainState& state);
 
 }  // namespace tutti
