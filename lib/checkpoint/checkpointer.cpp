@@ -106,9 +106,6 @@ void Checkpointer::save_now(std::int64_t step, const TrainState& state) {
     snapshot.others = state.others();
   });
   checkpoint::together(*world_, directory_, [&] {
-    // On every rank: one that has its share only must hear from the others.
-    Snapshot snapshot{
-        .steps = step + 1, .world_size = world_->size(), .model = state.model(), .others = state.others()};
     if (world_->rank() != 0) return;
     checkpoint::commit(directory_, snapshot, damaged_);
     for (const auto steps : damaged_) {
