@@ -32,6 +32,28 @@ void convert(Module& module, F&& converted) {
 
 }  // namespace
 
+struct Module::Hooks {
+  std::vector<std::function<void(const Tensor&)>> before;
+  std::vector<std::function<Tensor(const Tensor&, const Tensor&)>> after;
+};
+
+void Module::register_forward_pre_hook(std::function<void(const Tensor& x)> hook) {
+  if (!hooks_) hooks_ = std::make_shared<Hooks>();
+  hooks_->before.push_back(std::move(hook));
+}
+
+void Module::register_forward_hook(std::function<Tensor(const Tensor& x, const Tensor& y)> hook) {
+  if (!hooks_) hooks_ = std::make_shared<Hooks>();
+  hooks_->after.push_back(std::move(hook));
+}
+
+Tensor Module::call_with_hooks(const Tensor& x) {
+  for (const auto& hook : hooks_->before) hook(x);
+  Tensor y = forward(x);
+  for (const auto& hook : hooks_->after) y = hook(x, y);
+  return y;
+}
+
 Tensor Module::forward(const Tensor&) {
   throw Error("forward: this module does not take one tensor; call it by functions of its own");
 }

@@ -102,9 +102,12 @@ double DataParallel::clip_grad_norm_(double max_norm) {
 void DataParallel::step(optim::Optimizer& optimizer) {
   optimizer.step();
   ++engine_->updates;
+  if (engine_->gathering) return engine_->gathering->updated();
   for (auto& shards : engine_->shards) shards.start_gather(comm_);
   for (auto& shards : engine_->shards) shards.finish_gather();
 }
+
+DataParallel::FullModel DataParallel::full() { return FullModel(*this); }
 
 DataParallel::FullState DataParallel::full(optim::Optimizer& optimizer) { return {*this, optimizer}; }
 

@@ -17,6 +17,7 @@ namespace tutti {
 namespace {
 
 using parallel::Bucket;
+using parallel::plan_buckets;
 
 NamedTensors trained_of(const nn::Module& model, bool wanted = true) {
   NamedTensors result = model.parameters();
@@ -50,9 +51,31 @@ DataParallel::Engine::Engine(nn::Module& model, Communicator& group, const DataP
   const bool transient =
       options.shard >= Shard::gradients && ranks.largest_local_count() == 1 && !options.hook;
   if (transient) slots_ = std::make_unique<parallel::Slots>(comm);
-  // Backward completes the last ones first.
-  make_buckets(reversed(trained));
+  if (options.shard == Shard::parameters) {
+    make_units(model);
+  } else {
+    make_buckets(plan_buckets(reversed(trained), options.first_bucket_bytes, options.bucket_bytes));
+  }
   randomness_.begin(ranks.first());
+}
+
+// A bucket for each unit, the last ones first, for backward completes these first.
+void DataParallel::Engine::make_units(nn::Module& model) {
+  const bool even = ranks.count() % comm.size() == 0;
+  gathering = std::make_shared<parallel::Gathering>(
+      comm, parallel::find_units(model, trained, options.bucket_bytes), even);
+  pool_ = std::make_unique<parallel::MemoryPool>(comm);
+  constexpr std::size_t no_limit = -1;
+  std::vector<NamedTensors> plan;
+  for (std::size_t unit = gathering->units().size(); unit-- > 0;) {
+    for (auto& part : plan_buckets(gathering->units()[unit].parameters, no_limit, no_limit)) {
+      plan.push_back(std::move(part));
+      unit_of_.push_back(unit);
+    }
+  }
+  make_buckets(plan);
+  for (std::size_t b = 0; b < shards.size(); ++b) gathering->add(unit_of_[b], &shards[b]);
+  gathering->listen();
 }
 
 void DataParallel::Engine::listen() {
@@ -64,19 +87,19 @@ void DataParallel::Engine::listen() {
   }
 }
 
-void DataParallel::Engine::make_buckets(const NamedTensors& order) {
+void DataParallel::Engine::make_buckets(const std::vector<NamedTensors>& plan) {
   const parallel::Reducing reducing{
       comm, options.order, options.hook.get(), comm.size() > 1, options.shard != Shard::none, slots_.get()};
   buckets.clear();
   places_.resize(trained.size());
-  for (auto& part : parallel::plan_buckets(order, options.first_bucket_bytes, options.bucket_bytes)) {
+  for (const auto& part : plan) {
     for (std::size_t i = 0; i < part.size(); ++i) {
       const auto is_same = [&](const NamedTensor& one) { return one.tensor.is_same(part[i].tensor); };
       const auto place = std::ranges::find_if(trained, is_same) - trained.begin();
       places_[static_cast<std::size_t>(place)] = {buckets.size(), i};
     }
-    buckets.emplace_back(std::move(part), reducing);
-    if (options.shard != Shard::none) shards.emplace_back(buckets.back(), comm);
+    buckets.emplace_back(part, reducing);
+    if (options.shard != Shard::none) shards.emplace_back(buckets.back(), comm, pool_.get());
   }
   stats.buckets = buckets.size();
   stats.bytes = 0;
@@ -103,7 +126,7 @@ void DataParallel::Engine::adopt_order() {
   comm.broadcast(order);
   NamedTensors in_order;
   for (const auto parameter : order) in_order.push_back(trained[static_cast<std::size_t>(parameter)]);
-  make_buckets(in_order);
+  make_buckets(plan_buckets(in_order, options.first_bucket_bytes, options.bucket_bytes));
 }
 
 void DataParallel::Engine::refuse(const std::string& why) const {
@@ -221,13 +244,22 @@ void DataParallel::Engine::run(const Tensor& loss, double weight) {
     if (comm.size() > 1) comm.abort(error.what());
     throw;
   }
+  if (gathering) gathering->end_backward();
+}
+
+bool DataParallel::Engine::unit_ready(std::size_t unit) const {
+  for (std::size_t b = 0; b < buckets.size(); ++b) {
+    if (unit_of_[b] == unit && !buckets[b].all_ready()) return false;
+  }
+  return true;
 }
 
 void DataParallel::Engine::on_ready(std::size_t parameter) {
-  if (!reducing_) return;
-  if (!order_known_) came_.push_back(static_cast<std::int32_t>(parameter));
   const auto [bucket, place] = places_[parameter];
   buckets[bucket].mark_ready(place);
+  if (gathering && unit_ready(unit_of_[bucket])) gathering->end_backward(unit_of_[bucket]);
+  if (!reducing_) return;
+  if (!order_known_) came_.push_back(static_cast<std::int32_t>(parameter));
   // In their order on every rank, whatever order their gradients come in.
   while (next_ < buckets.size() && buckets[next_].all_ready()) start(next_++);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <set>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "parallel/bucket.h"
 #include "parallel/buffers.h"
+#include "parallel/gathering.h"
 #include "parallel/randomness.h"
 #include "parallel/sharded_parameters.h"
 #include "parallel/tree_schedule.h"
@@ -38,14 +40,16 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   const LogicalRanks ranks;
   const NamedTensors trained;  // in the model's order
   std::vector<parallel::Bucket> buckets;
-  std::vector<parallel::ShardedParameters> shards;  // of each bucket; none where nothing is sharded
+  std::deque<parallel::ShardedParameters> shards;  // of each bucket; none where nothing is sharded
+  std::shared_ptr<parallel::Gathering> gathering;  // where parameters are sharded
   bool sync = true;
   std::int64_t updates = 0;  // by `step`
   double mean_loss = 0;
   DataParallelStats stats;
 
  private:
-  void make_buckets(const NamedTensors& order);
+  void make_buckets(const std::vector<NamedTensors>& plan);
+  void make_units(nn::Module& model);
   void adopt_order();
   void check_place() const;
   void check_trained() const;
@@ -54,6 +58,7 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   void end_micro_batch();
   std::size_t level() const { return schedule_.level(leaf_) - (fused_ ? 1 : 0); }
   void run(const Tensor& loss, double weight);
+  bool unit_ready(std::size_t unit) const;
   void on_ready(std::size_t parameter);
   void start(std::size_t bucket);
   void complete(parallel::Bucket& bucket);
@@ -66,6 +71,8 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   parallel::Randomness randomness_;
   parallel::Buffers buffers_;
   std::unique_ptr<parallel::Slots> slots_;
+  std::unique_ptr<parallel::MemoryPool> pool_;
+  std::vector<std::size_t> unit_of_;  // of each bucket
   NamedTensors frozen_;
   std::vector<Place> places_;       // of each trained parameter
   std::vector<std::int32_t> came_;  // trained parameters, as their gradients came in the first step

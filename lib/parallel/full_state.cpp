@@ -5,6 +5,27 @@
 
 namespace tutti {
 
+DataParallel::Gathered::Gathered(DataParallel& parallel) : parallel_(parallel) {
+  if (parallel.engine_->gathering) parallel.engine_->gathering->hold();
+}
+
+DataParallel::Gathered::~Gathered() {
+  if (parallel_.engine_->gathering) parallel_.engine_->gathering->release();
+}
+
+NamedTensors DataParallel::FullModel::state_dict() const {
+  NamedTensors state = parallel_->model_.state_dict();
+  if (!parallel_->engine_->gathering) return state;
+  const auto whole = parallel_->gather();
+  for (auto& [name, tensor] : state) tensor = tensor.clone();
+  return state;
+}
+
+void DataParallel::FullModel::load_state_dict(const NamedTensors& state) {
+  const auto whole = parallel_->gather();
+  parallel_->model_.load_state_dict(state);
+}
+
 // State of a slice has the slice's shape, so it stands in a flat buffer as the slice does in the parameters'.
 NamedTensors DataParallel::FullState::state_dict() const {
   NamedTensors state = optimizer_->state_dict();

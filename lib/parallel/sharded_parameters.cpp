@@ -6,28 +6,60 @@
 
 namespace tutti::parallel {
 
-ShardedParameters::ShardedParameters(const Bucket& bucket, Communicator& comm) {
+ShardedParameters::ShardedParameters(const Bucket& bucket, Communicator& comm, MemoryPool* pool)
+    : pool_(pool), begin_(comm.rank() * bucket.layout().share) {
   const Layout& layout = bucket.layout();
-  const auto& parameters = bucket.parameters();
-  flat_ = shared_flat(comm, parameters[0].tensor.dtype(), layout.total);
-  const std::int64_t begin = comm.rank() * layout.share, end = begin + layout.share;
+  const NamedTensors& parameters = bucket.parameters();
+  const DType dtype = parameters[0].tensor.dtype();
+  const Tensor whole = shared_flat(comm, dtype, layout.total);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Tensor& parameter = parameters[i].tensor;
+    part_of(whole, layout.offsets[i], parameter.shape()).copy_(parameter);
+  }
+  if (pool) {
+    share_ = shared_flat(comm, dtype, layout.share).copy_(part_of(whole, begin_, {layout.share}));
+    flat_ = Tensor(Storage::external(nullptr, whole.storage()->bytes(), whole.device(), nullptr), dtype,
+                   whole.shape(), {1}, 0);
+  } else {
+    flat_ = whole;
+    share_ = part_of(flat_, begin_, {layout.share});
+  }
+  const std::int64_t end = begin_ + layout.share;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     auto [name, parameter] = parameters[i];
     const std::int64_t offset = layout.offsets[i];
-    part_of(flat_, offset, parameter.shape()).copy_(parameter);
     parameter.set_storage(flat_.storage(), offset);
-    const std::int64_t first = std::clamp(offset, begin, end);
-    const std::int64_t last = std::clamp(offset + parameter.numel(), begin, end);
-    Tensor slice = part_of(flat_, first, {last - first});
+    const std::int64_t first = std::clamp(offset, begin_, end);
+    const std::int64_t last = std::clamp(offset + parameter.numel(), begin_, end);
+    Tensor slice = part_of(share_, first - begin_, {last - first});
     slice.set_requires_grad();
-    slice.set_grad(part_of(bucket.share(), first - begin, {last - first}));
+    slice.set_grad(part_of(bucket.share(), first - begin_, {last - first}));
     slices_.push_back({name, slice});
     firsts_.push_back(first - offset);
   }
 }
 
 void ShardedParameters::start_gather(Communicator& comm) {
-  if (comm.size() > 1) work_ = comm.all_gather_async(flat_);
+  if (pool_) {
+    auto memory = pool_->take(flat_.storage()->bytes());
+    void* const data = memory.get();
+    flat_.storage()->set_memory(data, std::move(memory));
+  }
+  // By the communicator, to which the bytes are no change of the tensor.
+  if (pool_ && comm.size() == 1) {
+    comm.all_gather(share_, flat_);
+  } else if (pool_) {
+    work_ = comm.all_gather_async(share_, flat_);
+  } else if (comm.size() > 1) {
+    work_ = comm.all_gather_async(flat_);
+  }
 }
+
+void ShardedParameters::finish_gather() {
+  work_.wait();
+  work_ = {};
+}
+
+void ShardedParameters::keep_share() { share_.copy_(part_of(flat_, begin_, share_.shape())); }
 
 }  // namespace tutti::parallel

@@ -1,14 +1,21 @@
 // Parameters of which each rank updates its share.
 #pragma once
 
+#include <cstdint>
+#include <memory>
+#include <vector>
+
 #include "parallel/bucket.h"
+#include "parallel/memory_pool.h"
 
 namespace tutti::parallel {
 
 // The parameters of one bucket, moved into one piece of memory, laid out as their gradients are.
 class ShardedParameters {
  public:
-  ShardedParameters(const Bucket& bucket, Communicator& comm);
+  // With a `pool`, a rank keeps its share alone, and the parameters are whole in memory of the pool, from
+  // `start_gather` to `drop`.
+  ShardedParameters(const Bucket& bucket, Communicator& comm, MemoryPool* pool);
 
   // What this rank updates: of each parameter of the bucket the part in its share, [n], under the parameter's name;
   // its gradient is the bucket's. It stands at element `first(i)` of the parameter.
@@ -17,10 +24,16 @@ class ShardedParameters {
 
   // Every rank gets the shares of the others.
   void start_gather(Communicator& comm);
-  void finish_gather() { work_.wait(); }
+  void finish_gather();
+  void drop() { flat_.storage()->set_memory(nullptr, nullptr); }
+  // What was changed in the whole parameters is taken over into this rank's share.
+  void keep_share();
 
  private:
   Tensor flat_;
+  Tensor share_;  // a part of `flat_`, or memory of its own
+  MemoryPool* pool_;
+  std::int64_t begin_;  // of the share
   NamedTensors slices_;
   std::vector<std::int64_t> firsts_;
   comm::Work work_;

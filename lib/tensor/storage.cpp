@@ -19,6 +19,11 @@ std::shared_ptr<Storage> Storage::external(void* data, std::size_t bytes, Device
 Storage::Storage(void* data, std::size_t bytes, Device device, std::shared_ptr<void> owner, bool owned)
     : data_(data), bytes_(bytes), device_(device), owner_(std::move(owner)), owned_(owned) {}
 
+void Storage::set_memory(void* data, std::shared_ptr<void> owner) {
+  data_ = data;
+  owner_ = std::move(owner);
+}
+
 Storage::~Storage() {
   if (owned_) kernels::launch<kernels::Free>(device_, data_);
 }

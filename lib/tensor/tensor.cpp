@@ -23,7 +23,15 @@ void Tensor::throw_undefined() { throw Error("tensor: used before it was given a
 std::int64_t Tensor::size(std::int64_t dim) const { return shape()[normalize_dim("size", dim, rank())]; }
 
 void* Tensor::raw_data() const {
-  return static_cast<std::byte*>(storage()->data()) + static_cast<std::size_t>(offset()) * size_of(dtype());
+  void* data = storage()->data();
+  if (!data && storage()->bytes() > 0) {
+    throw Error(
+        fmt::format("tensor: the elements of this {} are not here: a sharded parameter is whole only while "
+                    "its module computes, "
+                    "and where DataParallel::gather says so",
+                    shape().str()));
+  }
+  return static_cast<std::byte*>(data) + static_cast<std::size_t>(offset()) * size_of(dtype());
 }
 
 void Tensor::set_storage(std::shared_ptr<Storage> storage, std::int64_t offset) {

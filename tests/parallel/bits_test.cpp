@@ -37,7 +37,7 @@ TEST_P(Bits, AreThoseOfOneRank) {
 
 TEST_P(Bits, AreThoseWithoutSharding) {
   const auto alone = result_of(1, {.model = GetParam()});
-  for (const Shard shard : {Shard::optimizer, Shard::gradients}) {
+  for (const Shard shard : {Shard::optimizer, Shard::gradients, Shard::parameters}) {
     for (const int size : {1, 2, 3, 4, 8}) {
       EXPECT_EQ(result_of(size, {.model = GetParam(), .shard = shard}), alone)
           << size << " ranks, sharding " << static_cast<int>(shard);
@@ -57,8 +57,9 @@ TEST_P(Bits, AreThoseOfARunThatWasInterrupted) {
   for (const Shard before : {Shard::none, Shard::optimizer}) {
     const TemporaryDirectory directory;
     result_of(4, {.model = GetParam(), .shard = before, .steps = 20, .checkpoints = directory.path()});
-    EXPECT_EQ(result_of(3, {.model = GetParam(), .shard = Shard::gradients, .checkpoints = directory.path()}),
-              alone);
+    EXPECT_EQ(
+        result_of(3, {.model = GetParam(), .shard = Shard::parameters, .checkpoints = directory.path()}),
+        alone);
   }
 }
 

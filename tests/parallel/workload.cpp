@@ -118,8 +118,9 @@ std::string run(const Workload& workload, Communicator& world) {
                          .order = workload.order,
                          .hook = task->hook});
   optim::AdamW optimizer(parallel.parameters(), {.lr = 1e-2});
-  auto whole = parallel.full(optimizer);
-  TrainState state{task->model(), whole};
+  auto model_state = parallel.full();
+  auto optimizer_state = parallel.full(optimizer);
+  TrainState state{model_state, optimizer_state};
   std::int64_t step = 0;
   std::unique_ptr<Checkpointer> checkpoints;
   if (!workload.checkpoints.empty()) {
@@ -131,8 +132,8 @@ std::string run(const Workload& workload, Communicator& world) {
     parallel.step(optimizer);
   }
   if (checkpoints) checkpoints->save_now(step - 1, state);
-  NamedTensors all = task->model().state_dict();
-  for (const auto& one : whole.state_dict()) all.push_back(one);
+  NamedTensors all = model_state.state_dict();
+  for (const auto& one : optimizer_state.state_dict()) all.push_back(one);
   return fmt::format("{:a} {}", parallel.loss(), fingerprint(all));
 }
 

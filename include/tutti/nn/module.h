@@ -2,6 +2,8 @@
 /// The base of every module: what it is made of, by name.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -50,7 +52,13 @@ class Module {
   /// The result for `x`.
   /// \throws Error unless overridden: a module of several inputs has functions of its own.
   virtual Tensor forward(const Tensor& x);
-  Tensor operator()(const Tensor& x) { return forward(x); }
+  /// The same between the hooks.
+  Tensor operator()(const Tensor& x) { return hooks_ ? call_with_hooks(x) : forward(x); }
+
+  /// Calls `hook` with the input, before each call of the module.
+  void register_forward_pre_hook(std::function<void(const Tensor& x)> hook);
+  /// Calls `hook` with the input and the result, which it may replace, behind each call of the module.
+  void register_forward_hook(std::function<Tensor(const Tensor& x, const Tensor& y)> hook);
 
   /// Names the members to `visitor`, in a fixed order; names follow PyTorch's.
   virtual void visit(MemberVisitor& visitor);
@@ -83,7 +91,12 @@ class Module {
   Module& to(DType dtype);
 
  private:
+  struct Hooks;
+
+  Tensor call_with_hooks(const Tensor& x);
+
   bool training_ = true;
+  std::shared_ptr<Hooks> hooks_;
 };
 
 }  // namespace tutti::nn

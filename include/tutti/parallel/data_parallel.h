@@ -129,8 +129,28 @@ class DataParallel {
   /// \throws DataError on every rank, naming the first tensor that differs, when fingerprints do.
   void step(optim::Optimizer& optimizer);
 
-  /// The optimizer's state as it would be if nothing were sharded, for checkpoints: what TrainState gets in place of
-  /// the optimizer.
+  /// While it lives, all parameters are whole on every rank, and may be changed, on all ranks alike: for an evaluation
+  /// on some of them, or for reading. Without it, where `Shard::parameters` is chosen, a parameter's elements are there
+  /// only while its module computes, and every call of the model is a collective one. Making it is one too.
+  class [[nodiscard]] Gathered {
+   public:
+    explicit Gathered(DataParallel& parallel);
+    ~Gathered();
+    Gathered(const Gathered&) = delete;
+    Gathered& operator=(const Gathered&) = delete;
+
+   private:
+    DataParallel& parallel_;
+  };
+  Gathered gather() { return Gathered(*this); }
+
+  /// The states of model and optimizer as if nothing were sharded: what TrainState gets for checkpoints.
+  ///
+  ///     auto model_state = parallel.full();
+  ///     auto optimizer_state = parallel.full(optimizer);
+  ///     TrainState state{model_state, optimizer_state, batches};
+  class FullModel;
+  FullModel full();
   class FullState;
   FullState full(optim::Optimizer& optimizer);
 
@@ -144,7 +164,21 @@ class DataParallel {
   std::shared_ptr<Engine> engine_;
 };
 
-/// Whole tensors on every rank, whatever is sharded. It refers to the DataParallel and the optimizer.
+/// The model's state, whole on every rank.
+class DataParallel::FullModel {
+ public:
+  explicit FullModel(DataParallel& parallel) : parallel_(&parallel) {}
+  /// That of the model; copies, where parameters are sharded. A collective call there.
+  NamedTensors state_dict() const;
+  /// \throws DataError as the model does.
+  void load_state_dict(const NamedTensors& state);
+  NamedGenerators generators() const { return parallel_->model_.generators(); }
+
+ private:
+  DataParallel* parallel_;
+};
+
+/// The optimizer's state, whole on every rank.
 class DataParallel::FullState {
  public:
   FullState(DataParallel& parallel, optim::Optimizer& optimizer)

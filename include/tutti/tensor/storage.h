@@ -24,6 +24,10 @@ class Storage {
   Storage& operator=(const Storage&) = delete;
   ~Storage();
 
+  /// Puts other memory, of as many bytes, under the tensors on memory that was `external`; or none, and the elements
+  /// are out of reach until there is some again. Not a change in place for the tape: the elements are to be the same.
+  void set_memory(void* data, std::shared_ptr<void> owner);
+
   void* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
