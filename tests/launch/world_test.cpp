@@ -102,6 +102,20 @@ TEST(World, RefusesFewerLogicalRanksThanRanks) {
   EXPECT_THAT(shell(PROBE " logical -4").out, HasSubstr("logical ranks: each rank has at least one"));
 }
 
+TEST(World, DoesNotChangeTheBitsOfAProduct) {
+  const auto alone = shell("unset OMP_NUM_THREADS OPENBLAS_NUM_THREADS; " PROBE " product").out;
+  ASSERT_THAT(alone, StartsWith("0: "));
+  const auto bits = alone.substr(3, alone.find('\n') - 3);
+  for (const char* threads : {"unset OMP_NUM_THREADS; ", "export OMP_NUM_THREADS=3; "}) {
+    const std::string environment = std::string("unset OPENBLAS_NUM_THREADS; ") + threads;
+    EXPECT_EQ(shell(environment + PROBE " product").out, "0: " + bits + "\n") << threads;
+    EXPECT_EQ(shell(environment + TUTTI_RUN " -n 1 " PROBE " product").out, "0: " + bits + "\n") << threads;
+    EXPECT_THAT(shell(environment + TUTTI_RUN " -n 2 --no-tag " PROBE " product").sorted_lines(),
+                ElementsAre("0: " + bits, "1: " + bits))
+        << threads;
+  }
+}
+
 TEST(World, SaysWhatItLacksForNccl) {
   if (tutti::Device::has_cuda()) GTEST_SKIP() << "this machine has a GPU";
   const auto result = shell("TUTTI_BACKEND=nccl " TUTTI_RUN " -n 2 --no-tag " PROBE " place");

@@ -38,10 +38,13 @@ std::vector<std::string> rank_environment(int rank, int ranks, const std::string
   result.push_back(fmt::format("TUTTI_LOCAL_RANK={}", rank));
   result.push_back(fmt::format("TUTTI_LOCAL_SIZE={}", ranks));
   result.push_back(fmt::format("TUTTI_JOB={}", job));
-  // N ranks that each start a thread a core would slow each other down.
-  for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) {
-    if (!std::getenv(name)) result.push_back(fmt::format("{}={}", name, std::max(1, usable_cores() / ranks)));
-  }
+  // N ranks that each start a thread a core would slow each other down. The bits of OpenBLAS's products depend on its
+  // threads, and must not depend on N.
+  const auto unless_set = [&](const char* name, int threads) {
+    if (!std::getenv(name)) result.push_back(fmt::format("{}={}", name, threads));
+  };
+  unless_set("OMP_NUM_THREADS", std::max(1, usable_cores() / ranks));
+  unless_set("OPENBLAS_NUM_THREADS", 1);
   return result;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <limits>
+#include <string_view>
 
 #include "tutti/core/error.h"
 
@@ -19,13 +20,13 @@ void dgemm_(const char*, const char*, const int*, const int*, const int*, const 
 namespace tutti::kernels {
 namespace {
 
-// Ranks are the parallelism: one thread each, unless the user says otherwise. OpenBLAS would start one a
-// core.
+// Ranks are the parallelism: one thread each, unless the user says otherwise; OpenBLAS would start one a core. The bits
+// of a product depend on the number, so OMP_NUM_THREADS, often the cores that each of N ranks can have, does not count.
+// A build of OpenBLAS for OpenMP would read nothing else.
 void settle_threads() {
   static const bool settled = [] {
-    if (openblas_set_num_threads && !std::getenv("OPENBLAS_NUM_THREADS") && !std::getenv("OMP_NUM_THREADS")) {
-      openblas_set_num_threads(1);
-    }
+    const char* asked = std::getenv("OPENBLAS_NUM_THREADS");
+    if (openblas_set_num_threads && (!asked || std::string_view(asked) == "1")) openblas_set_num_threads(1);
     return true;
   }();
   static_cast<void>(settled);

@@ -3,14 +3,17 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "tutti/autograd/matmul.h"
 #include "tutti/comm/world.h"
 #include "tutti/core/error.h"
+#include "tutti/tensor/random.h"
 
 namespace {
 
@@ -86,6 +89,24 @@ void split(World& world, int) {
   say(world, fmt::format("{} of {}: {}", half.rank(), half.size(), fmt::join(ranks, " ")));
 }
 
+// The bits of matrix products, as one number.
+void product(World& world, int) {
+  std::uint64_t hash = 0;
+  for (const std::int64_t n : {31, 106, 193, 400}) {
+    for (const auto dtype : {tutti::DType::f32, tutti::DType::f64}) {
+      tutti::Generator generator(1);
+      const auto a = tutti::randn({n + 39, 3 * n / 2}, generator, 0, 1, {.dtype = dtype});
+      const auto b = tutti::randn({3 * n / 2, n}, generator, 0, 1, {.dtype = dtype});
+      const auto c = tutti::matmul(a, b);
+      const auto* bytes = static_cast<const unsigned char*>(c.raw_data());
+      for (std::size_t i = 0; i < static_cast<std::size_t>(c.numel()) * size_of(dtype); ++i) {
+        hash = (hash ^ bytes[i]) * 0x100000001b3;
+      }
+    }
+  }
+  say(world, fmt::format("{:x}", hash));
+}
+
 void logical(World& world, int) {
   const auto ranks = world.logical_ranks();
   say(world, fmt::format("{} from {} of {}", ranks.local_count(), ranks.first(), ranks.count()));
@@ -109,6 +130,7 @@ int main(int argc, char** argv) {
       if (what == "watchdog") watchdog(world, culprit);
       if (what == "mismatch") mismatch(world, culprit);
       if (what == "split") split(world, culprit);
+      if (what == "product") product(world, culprit);
       if (what == "logical") logical(world, culprit);
     } catch (const tutti::TimeoutError& error) {
       say(world, fmt::format("TimeoutError for rank {}: {}", error.rank(), error.what()));
