@@ -18,7 +18,7 @@ struct Launch {
   int local_size = 1;
   std::string job;  // a name that the ranks of this run share, and no other run has
   std::optional<std::chrono::milliseconds> timeout;
-  int logical_ranks = 0;  // 0 where nothing is said of them
+  int logical_ranks = 0;                                 // 0 where nothing is said of them
   int ranks_sharing_memory = most_ranks_sharing_memory;  // at most, of those that MPI started
 
   static constexpr int most_ranks_sharing_memory = 1024;
