@@ -1,4 +1,4 @@
-// tutti-bench: how fast the collectives are, and whether they are right.
+// tutti-bench: how fast the collectives are, and whether they are right; and how fast training is.
 #include <fmt/format.h>
 
 #include <exception>
@@ -9,6 +9,7 @@
 #include "benchmarks/ranks.h"
 #include "benchmarks/report.h"
 #include "benchmarks/table.h"
+#include "benchmarks/train.h"
 #include "benchmarks/tuned_runs.h"
 #include "benchmarks/versus.h"
 
@@ -59,6 +60,7 @@ int run(const Command& command, char** argv) {
     return finish(merged(run_tunings(tunings, settings, argv)), settings);
   }
   return run_on_ranks(settings, argv, [&](Communicator& comm) {
+    if (command.train) return measure_training(comm, settings, *command.train);
     if (!command.collective) return measure_memory(comm, settings);
     return settings.vs.empty() ? run_alone(comm, *command.collective, settings)
                                : run_against(comm, *command.collective, settings);

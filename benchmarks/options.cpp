@@ -23,6 +23,14 @@ Under tutti-run or mpirun it uses the ranks that are there, and -n, --backend an
 
 Example: tutti-bench all_reduce -n 4 --backend shm --min 4K --max 256M --dtype f32 --json result.json)";
 
+constexpr auto train_footer = R"(
+A step: forward, cross-entropy, backward, gradients averaged, AdamW; from when the last rank begins it to when the last
+one ends it. Data are random numbers in memory, the same in every step. Losses are means over the global batch.
+
+Under tutti-run or mpirun it uses the ranks that are there, and -n and --backend mean nothing.
+
+Example: tutti-bench train --model gpt --micro-batch 4 -n 2 --backend shm --json train.json)";
+
 // An option whose value is one of `values`, by its name.
 template <typename T>
 void add_choice(CLI::App& app, const char* name, T& target, std::span<const T> values, const char* text) {
@@ -44,23 +52,27 @@ void add_size(CLI::App& app, const char* name, std::size_t& target, const char* 
 }
 
 // Of every subcommand.
-void add_common(CLI::App& app, Settings& settings) {
+void add_ranks(CLI::App& app, Settings& settings) {
   app.add_option("-n,--ranks", settings.ranks, "Number of ranks")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   app.add_option("--backend", settings.backend, "How the ranks are connected")
       ->check(CLI::IsMember({"shm", "mpi", "threads"}))
       ->capture_default_str();
+  app.add_option("--json", settings.json, "Also write the table to FILE")->type_name("FILE");
+}
+
+void add_rounds(CLI::App& app, Settings& settings) {
   app.add_option("--iters", settings.iterations, "Calls in a round; as many as fit in 100 ms if not given")
       ->check(CLI::PositiveNumber);
   app.add_option("--rounds", settings.rounds, "Rounds; their median counts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--json", settings.json, "Also write the table to FILE")->type_name("FILE");
 }
 
 void add_collective(CLI::App& app, const Collective& collective, Settings& settings) {
-  add_common(app, settings);
+  add_ranks(app, settings);
+  add_rounds(app, settings);
   if (collective.sized) {
     add_size(app, "--min", settings.min_bytes, "Smallest size in bytes: 4096, 4K, 1M", "4K");
     add_size(app, "--max", settings.max_bytes, "Largest size", "256M");
@@ -85,10 +97,32 @@ void add_collective(CLI::App& app, const Collective& collective, Settings& setti
   app.footer(collective_footer);
 }
 
+void add_train(CLI::App& app, TrainSettings& train) {
+  app.option_defaults()->always_capture_default();
+  app.add_option("--model", train.model, "A GPT, or the networks of the example mnist")
+      ->check(CLI::IsMember({"gpt", "cnn", "mlp"}));
+  app.add_option("--micro-batch", train.micro_batch, "Sequences, or images, of a micro-batch")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--steps", train.steps, "Steps to measure; their median counts")->check(CLI::PositiveNumber);
+  app.add_option("--warmup", train.warmup, "Steps before, at least 2")->check(CLI::Range(2, 1'000'000));
+  app.add_option("--layers", train.layers, "Of the GPT: transformer blocks");
+  app.add_option("--width", train.width, "Embedding size");
+  app.add_option("--heads", train.heads, "Attention heads");
+  app.add_option("--context", train.context, "Tokens of a sequence")->check(CLI::PositiveNumber);
+  app.add_option("--vocabulary", train.vocabulary, "Different tokens")->check(CLI::PositiveNumber);
+  app.add_option("--dropout", train.dropout, "Probability of dropping an activation");
+  app.add_option("--lr", train.lr, "Learning rate of AdamW");
+  app.add_option("--save", train.save,
+                 "Write the model and the data to FILE, as safetensors, before the first step")
+      ->default_str("")
+      ->type_name("FILE");
+  app.footer(train_footer);
+}
+
 }  // namespace
 
 Command parse(int argc, char** argv, int& code) {
-  CLI::App app("Measures the collectives of Tutti", "tutti-bench");
+  CLI::App app("Measures the collectives of Tutti, and training on them", "tutti-bench");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("tutti-bench ") + version());
   Command command;
@@ -97,9 +131,14 @@ Command parse(int argc, char** argv, int& code) {
     add_collective(*app.add_subcommand(collective->name, collective->summary), *collective, settings);
   auto* memory =
       app.add_subcommand("memory", "What memory gives: the loops of STREAM, on one rank and on all");
-  add_common(*memory, settings);
+  add_ranks(*memory, settings);
+  add_rounds(*memory, settings);
   std::size_t array_bytes = 64 << 20;
   add_size(*memory, "--size", array_bytes, "Bytes of an array", "64M");
+  auto* training = app.add_subcommand("train", "Steps of data-parallel training");
+  TrainSettings train;
+  add_ranks(*training, settings);
+  add_train(*training, train);
   try {
     app.parse(argc, argv);
     if (settings.min_bytes > settings.max_bytes)
@@ -115,6 +154,8 @@ Command parse(int argc, char** argv, int& code) {
                                    [&](const Collective* c) { return app.got_subcommand(c->name); });
   if (chosen != std::end(collectives)) {
     command.collective = *chosen;
+  } else if (app.got_subcommand(training)) {
+    command.train = train;
   } else {
     settings.max_bytes = array_bytes;
   }

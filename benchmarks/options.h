@@ -1,13 +1,17 @@
 // The command line.
 #pragma once
 
+#include <optional>
+
 #include "benchmarks/collective.h"
 #include "benchmarks/settings.h"
+#include "benchmarks/train.h"
 
 namespace tutti::bench {
 
 struct Command {
-  const Collective* collective = nullptr;  // none: the memory is measured
+  const Collective* collective = nullptr;
+  std::optional<TrainSettings> train;  // if neither is there, the memory is measured
   Settings settings;
 };
 

@@ -1,0 +1,100 @@
+#include "benchmarks/trainee.h"
+
+#include <set>
+
+#include "tutti/autograd/shape.h"
+#include "tutti/nn/activation.h"
+#include "tutti/nn/conv.h"
+#include "tutti/nn/gpt.h"
+#include "tutti/nn/linear.h"
+#include "tutti/nn/loss.h"
+#include "tutti/nn/pool.h"
+#include "tutti/nn/sequential.h"
+#include "tutti/tensor/random.h"
+
+namespace tutti::bench {
+namespace {
+
+constexpr std::int64_t side = 28, classes = 10;  // of the images
+
+std::size_t storage_bytes(const std::vector<Tensor>& tensors) {
+  std::set<const Storage*> seen;
+  std::size_t bytes = 0;
+  for (const auto& tensor : tensors) {
+    if (tensor.defined() && seen.insert(tensor.storage().get()).second) bytes += tensor.storage()->bytes();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+MicroBatch micro_batch_of(int logical_rank, const TrainSettings& train) {
+  Generator rng(1, static_cast<std::uint64_t>(logical_rank));
+  if (train.model == "gpt") {
+    const Tensor text = randint(0, train.vocabulary, {train.micro_batch, train.context + 1}, rng);
+    return {contiguous(text.slice(1, 0, train.context)), contiguous(text.slice(1, 1, train.context + 1))};
+  }
+  return {randn({train.micro_batch, 1, side, side}, rng), randint(0, classes, {train.micro_batch}, rng)};
+}
+
+// The cnn and the mlp are those of examples/mnist.
+std::unique_ptr<nn::Module> make_model(const TrainSettings& train) {
+  if (train.model == "gpt") {
+    return std::make_unique<nn::Gpt>(nn::GptOptions{.vocabulary = train.vocabulary,
+                                                    .layers = train.layers,
+                                                    .width = train.width,
+                                                    .heads = train.heads,
+                                                    .context = train.context,
+                                                    .dropout = train.dropout});
+  }
+  Generator rng(0);
+  if (train.model == "mlp") {
+    return std::make_unique<nn::Sequential>(nn::Flatten(), nn::Linear(side * side, 512, rng), nn::ReLU(),  //
+                                            nn::Linear(512, 512, rng), nn::ReLU(),                         //
+                                            nn::Linear(512, classes, rng));
+  }
+  return std::make_unique<nn::Sequential>(
+      nn::Conv2d(1, 32, 3, rng, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2),
+      nn::Conv2d(32, 64, 3, rng, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2), nn::Flatten(),
+      nn::Linear(64 * (side / 4) * (side / 4), 128, rng), nn::ReLU(), nn::Linear(128, classes, rng));
+}
+
+std::int64_t units_of(const TrainSettings& train) {
+  return train.micro_batch * (train.model == "gpt" ? train.context : 1);
+}
+
+const char* unit_of(const TrainSettings& train) { return train.model == "gpt" ? "tokens" : "images"; }
+
+Trainee::Trainee(Communicator& comm, const TrainSettings& train)
+    : comm_(comm),
+      model_(make_model(train)),
+      batch_(micro_batch_of(comm.rank(), train)),
+      parallel_(*model_, comm),
+      optimizer_(model_->parameters(), {.lr = train.lr, .weight_decay = 0.1}) {}
+
+void Trainee::step() {
+  const Tensor loss = nn::cross_entropy((*model_)(batch_.inputs), batch_.targets);
+  parallel_.backward(loss);
+  optimizer_.step();
+  optimizer_.zero_grad();
+  last_ = loss.detach();
+  if (!first_.defined()) first_ = last_;
+}
+
+double Trainee::mean_over_ranks(const Tensor& loss) {
+  double value[] = {loss.item<double>()};
+  comm_.all_reduce(value, ReduceOp::avg);
+  return value[0];
+}
+
+Footprint Trainee::footprint() const {
+  std::vector<Tensor> parameters, gradients, state;
+  for (const auto& [name, parameter] : model_->parameters()) {
+    parameters.push_back(parameter);
+    gradients.push_back(parameter.grad());
+  }
+  for (const auto& entry : optimizer_.state_dict()) state.push_back(entry.tensor);
+  return {storage_bytes(parameters), storage_bytes(gradients), storage_bytes(state)};
+}
+
+}  // namespace tutti::bench

@@ -1,0 +1,92 @@
+// tutti-bench train.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/shell.h"
+#include "tutti/checkpoint/safetensors.h"
+
+namespace {
+
+using namespace tutti::test;
+
+using ::testing::HasSubstr;
+
+constexpr auto tiny_gpt =
+    "--layers 1 --width 16 --heads 2 --context 8 --vocabulary 11 --micro-batch 2 --steps 4 --warmup 2 --lr "
+    "1e-2";
+
+nlohmann::json document_of(const std::string& command) {
+  const TemporaryDirectory directory;
+  const auto json = directory / "result.json";
+  const auto result = shell(fmt::format("{} --json {}", command, json));
+  EXPECT_EQ(result.code, 0) << command << result.err;
+  return nlohmann::json::parse(read_file(json));
+}
+
+void check_gpt(const std::string& command, const char* backend, int ranks) {
+  const auto document = document_of(fmt::format("{} train {}", command, tiny_gpt));
+  EXPECT_EQ(document["backend"], backend);
+  EXPECT_EQ(document["ranks"], ranks);
+  EXPECT_EQ(document["unit"], "tokens");
+  EXPECT_EQ(document["units_per_step"], ranks * 2 * 8);
+  EXPECT_EQ(document["peak_rss_bytes"].size(), static_cast<std::size_t>(ranks));
+  EXPECT_GT(document["peak_rss_bytes"][0], 1'000'000);
+  ASSERT_EQ(document["rows"].size(), 1u);
+  const auto& row = document["rows"][0];
+  EXPECT_NEAR(row["first_loss"].get<double>(), std::log(11), 0.3);
+  EXPECT_LT(row["last_loss"], row["first_loss"]);
+  EXPECT_LE(row["step_ms_min"], row["step_ms"]);
+  EXPECT_LE(row["step_ms"], row["step_ms_max"]);
+  EXPECT_NEAR(row["units_per_s_max"].get<double>(), ranks * 16e3 / row["step_ms_min"].get<double>(), 1e-3);
+  const auto bytes = document["parameters"].get<std::int64_t>() * 4;
+  EXPECT_EQ(row["parameter_bytes"], bytes);
+  EXPECT_EQ(row["gradient_bytes"], bytes);
+  EXPECT_GE(row["optimizer_bytes"], 2 * bytes);
+}
+
+TEST(BenchTrain, MeasuresThreadsAndProcesses) {
+  check_gpt(TUTTI_BENCH, "shm", 2);
+  check_gpt(TUTTI_RUN " -n 3 " TUTTI_BENCH, "shm", 3);
+  const auto alone = document_of(TUTTI_BENCH " train -n 1 --backend threads --model mlp --steps 3");
+  EXPECT_EQ(alone["unit"], "images");
+  EXPECT_EQ(alone["units_per_step"], 4);
+}
+
+#ifdef MPIRUN
+TEST(BenchTrain, MeasuresMpi) { check_gpt(MPIRUN " -n 2 " TUTTI_BENCH, "mpi", 2); }
+#endif
+
+TEST(BenchTrain, PrintsATable) {
+  const auto result = shell(TUTTI_BENCH " train -n 2 --backend threads --model cnn --steps 2 --warmup 2");
+  EXPECT_EQ(result.code, 0) << result.err;
+  for (const char* part :
+       {"train: cnn of 421642 parameters, 2 ranks, back end threads",
+        "\nstep: ", "\nimages/s: ", "\nloss: 2.",
+        "\nMB on rank 0: parameters 1.7, gradients 1.7, optimizer 3.4", "\npeak MB of each rank: "})
+    EXPECT_THAT(result.out, HasSubstr(part));
+}
+
+TEST(BenchTrain, SavesWhatItBeginsFrom) {
+  const TemporaryDirectory directory;
+  const auto file = directory / "begin.safetensors";
+  EXPECT_EQ(shell(fmt::format(TUTTI_BENCH " train {} --save {}", tiny_gpt, file)).code, 0);
+  const tutti::safetensors::Reader reader(file);
+  EXPECT_EQ(reader.read(reader.at("transformer.wpe.weight")).shape(), tutti::Shape({8, 16}));
+  const auto inputs = reader.read(reader.at("inputs.1")), targets = reader.read(reader.at("targets.1"));
+  EXPECT_EQ(inputs.slice(1, 1, 8).contiguous().to_vector<std::int64_t>(),
+            targets.slice(1, 0, 7).contiguous().to_vector<std::int64_t>());
+  EXPECT_NE(inputs.to_vector<std::int64_t>(), reader.read(reader.at("inputs.0")).to_vector<std::int64_t>());
+}
+
+TEST(BenchTrain, SaysWhatIsWrongWithItsArguments) {
+  EXPECT_EQ(shell(TUTTI_BENCH " train --model rnn").code, 2);
+  EXPECT_EQ(shell(TUTTI_BENCH " train --warmup 1").code, 2);
+  const auto heads = shell(TUTTI_BENCH " train --backend threads --heads 5");
+  EXPECT_EQ(heads.code, 1);
+  EXPECT_THAT(heads.err, HasSubstr("heads"));
+}
+
+}  // namespace
