@@ -63,7 +63,7 @@ Tensor per_channel(const Tensor& x) { return reshape(x, {1, x.numel(), 1, 1}); }
 }  // namespace
 
 SyncBatchNorm2d::SyncBatchNorm2d(std::int64_t channels, Communicator& comm, const BatchNorm2dOptions& options)
-    : BatchNorm2d(channels, options), comm_(&comm) {}
+    : BatchNorm2d(channels, options), comm_(&comm), options_(options) {}
 
 Tensor SyncBatchNorm2d::forward(const Tensor& x) {
   if (!training()) return BatchNorm2d::forward(x);
@@ -81,9 +81,9 @@ Tensor SyncBatchNorm2d::forward(const Tensor& x) {
   const Tensor centred = images - per_channel(average);
   const Tensor variance = global_mean(square(centred), *comm_);
   const auto n = static_cast<double>(count);
-  move_towards(running_mean, average, momentum_);
-  move_towards(running_var, variance.detach() * (n / (n - 1)), momentum_);
-  Tensor scale = rsqrt(variance + eps_);
+  move_towards(running_mean, average, options_.momentum);
+  move_towards(running_var, variance.detach() * (n / (n - 1)), options_.momentum);
+  Tensor scale = rsqrt(variance + options_.eps);
   if (weight.defined()) scale = scale * autograd::widened(weight);
   Tensor out = centred * per_channel(scale);
   if (bias.defined()) out = out + per_channel(autograd::widened(bias));

@@ -28,7 +28,7 @@ class BatchNorm2d : public Module {
   Tensor running_var;
   Tensor num_batches_tracked;
 
- protected:
+ private:
   double eps_;
   double momentum_;
 };

@@ -29,6 +29,7 @@ class SyncBatchNorm2d : public BatchNorm2d {
 
  private:
   Communicator* comm_;
+  BatchNorm2dOptions options_;
 };
 
 }  // namespace tutti::nn
