@@ -14,6 +14,7 @@
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/norm.h"
 #include "tutti/autograd/pool.h"
+#include "tutti/autograd/recompute.h"
 #include "tutti/autograd/reduce.h"
 #include "tutti/autograd/shape.h"
 #include "tutti/autograd/softmax.h"

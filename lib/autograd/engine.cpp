@@ -69,39 +69,58 @@ void accumulate(Meta& leaf, const Inflow& inflow) {
 class Run {
  public:
   Run(const Tensor& root, const Tensor& gradient, bool retain) : retain_(retain) {
-    const Meta& meta = *root.autograd_meta();
-    count_leaf_uses(meta.node);
-    inflow(meta.node, meta.output).add(gradient);
-    push(meta.node);
+    const std::vector<Node::Edge> roots{edge_to(root)};
+    count_leaf_uses(roots, nullptr);
+    pass_on(roots[0], gradient, true);
   }
 
   void execute() {
     while (!ready_.empty()) {
       const NodePtr node = ready_.top();
       ready_.pop();
-      step(*node);
+      queued_.erase(node.get());
+      node->replay ? go_through(*node) : step(*node);
+      if (!retain_) free(*node);
     }
   }
 
  private:
-  // How often each leaf will be reached: its hook waits for the last time.
-  void count_leaf_uses(const NodePtr& root) {
-    std::vector<Node*> stack{root.get()};
-    std::unordered_set<Node*> seen{root.get()};
+  // How often each leaf will be reached: its hook waits for the last time. What a replay recorded ends at the
+  // inputs of the replayed node, which were counted with it.
+  void count_leaf_uses(const std::vector<Node::Edge>& roots, const Node* replayed) {
+    std::vector<Node*> stack;
+    std::unordered_set<Node*> seen;
+    const auto follow = [&](const Node::Edge& edge) {
+      if (edge.leaf.defined()) {
+        if (replayed) check_is_input(*replayed, edge);
+        auto& state = leaves_[edge.leaf.autograd_meta().get()];
+        state.leaf = edge.leaf;
+        ++state.expected;
+      } else if (edge.node && replayed && edge.node->sequence < replayed->sequence) {
+        check_is_input(*replayed, edge);
+      } else if (edge.node && seen.insert(edge.node.get()).second) {
+        stack.push_back(edge.node.get());
+      }
+    };
+    std::ranges::for_each(roots, follow);
     while (!stack.empty()) {
       Node* node = stack.back();
       stack.pop_back();
       check_not_freed(*node);
-      for (const auto& edge : node->inputs) {
-        if (edge.leaf.defined()) {
-          auto& state = leaves_[edge.leaf.autograd_meta().get()];
-          state.leaf = edge.leaf;
-          ++state.expected;
-        } else if (edge.node && seen.insert(edge.node.get()).second) {
-          stack.push_back(edge.node.get());
-        }
-      }
+      std::ranges::for_each(node->inputs, follow);
     }
+  }
+
+  static void check_is_input(const Node& replayed, const Node::Edge& edge) {
+    const auto is_this = [&edge](const Node::Edge& input) {
+      if (!edge.leaf.defined()) return input.node == edge.node;
+      return input.leaf.defined() && input.leaf.autograd_meta() == edge.leaf.autograd_meta();
+    };
+    if (std::ranges::any_of(replayed.inputs, is_this)) return;
+    throw AutogradError(fmt::format(
+        "backward: '{}' uses {} that requires a gradient and is not among its inputs", replayed.name,
+        edge.leaf.defined() ? fmt::format("a leaf {}", edge.leaf.shape().str())
+                            : fmt::format("a result of '{}'", edge.node->name)));
   }
 
   static void check_not_freed(const Node& node) {
@@ -143,7 +162,22 @@ class Run {
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       pass_on(node.inputs[i], inputs[i], is_shared(inputs[i]));
     }
-    if (!retain_) free(node);
+  }
+
+  // A node that is made again. What it records now is newer than all that waits, so it is next, and every
+  // sum is made in the order in which it would be had this been recorded at first. The node itself counts as
+  // a use of its leaves: they are not complete before.
+  void go_through(Node& node) {
+    Gradients outputs;
+    for (auto& flow : inflows_[&node]) outputs.push_back(flow.sum());
+    inflows_.erase(&node);
+    if (std::ranges::any_of(outputs, &Tensor::defined)) {
+      std::vector<Node::Edge> results;
+      for (const Tensor& result : node.replay(node.inputs)) results.push_back(edge_to(result));
+      count_leaf_uses(results, &node);
+      for (std::size_t i = 0; i < results.size(); ++i) pass_on(results[i], outputs[i], true);
+    }
+    for (const auto& edge : node.inputs) pass_on(edge, {}, false);
   }
 
   void pass_on(const Node::Edge& edge, const Tensor& gradient, bool shared) {
@@ -169,6 +203,7 @@ class Run {
 
   static void free(Node& node) {
     node.backward = nullptr;
+    node.replay = nullptr;
     node.inputs.clear();
     node.freed = true;
   }

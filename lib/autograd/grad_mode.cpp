@@ -13,4 +13,8 @@ NoGrad::NoGrad() : before_(enabled) { enabled = false; }
 
 NoGrad::~NoGrad() { enabled = before_; }
 
+EnableGrad::EnableGrad() : before_(enabled) { enabled = true; }
+
+EnableGrad::~EnableGrad() { enabled = before_; }
+
 }  // namespace tutti

@@ -39,6 +39,12 @@ Node::~Node() {
   }
 }
 
+Node::Edge edge_to(const Tensor& tensor) {
+  if (!tensor.defined() || !tensor.requires_grad()) return {};
+  const Meta& meta = *tensor.autograd_meta();
+  return {meta.node, meta.output, meta.node ? Tensor() : tensor};
+}
+
 bool should_record(const std::vector<Tensor>& inputs) {
   return grad_enabled() &&
          std::ranges::any_of(inputs, [](const Tensor& x) { return x.defined() && x.requires_grad(); });
@@ -51,16 +57,7 @@ void attach(const char* name, const std::vector<Tensor>& outputs, const std::vec
   node->sequence = next_sequence.fetch_add(1, std::memory_order_relaxed);
   node->outputs = static_cast<int>(outputs.size());
   node->backward = std::move(backward);
-  for (const Tensor& input : inputs) {
-    Node::Edge edge;
-    if (input.defined() && input.requires_grad()) {
-      const auto& meta = input.autograd_meta();
-      edge.node = meta->node;
-      edge.output = meta->output;
-      if (!meta->node) edge.leaf = input;
-    }
-    node->inputs.push_back(std::move(edge));
-  }
+  for (const Tensor& input : inputs) node->inputs.push_back(edge_to(input));
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     auto meta = std::make_shared<Meta>();
     meta->requires_grad = true;

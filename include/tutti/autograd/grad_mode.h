@@ -1,5 +1,5 @@
 /// \file
-/// Switching the tape off.
+/// Switching the tape off, and on again.
 #pragma once
 
 namespace tutti {
@@ -14,6 +14,18 @@ class [[nodiscard]] NoGrad {
   ~NoGrad();
   NoGrad(const NoGrad&) = delete;
   NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// Records again in this thread while it lives, within a NoGrad.
+class [[nodiscard]] EnableGrad {
+ public:
+  EnableGrad();
+  ~EnableGrad();
+  EnableGrad(const EnableGrad&) = delete;
+  EnableGrad& operator=(const EnableGrad&) = delete;
 
  private:
   bool before_;

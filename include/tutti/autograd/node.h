@@ -55,11 +55,15 @@ struct Node {
     Tensor leaf;
   };
 
+  /// Makes the outputs again, recorded this time, of what the edges lead to.
+  using Replay = std::function<std::vector<Tensor>(const std::vector<Edge>& inputs)>;
+
   const char* name = "";
   std::uint64_t sequence = 0;  ///< order of recording
   int outputs = 1;
   std::vector<Edge> inputs;
   Backward backward;
+  Replay replay;  ///< where set, in place of `backward`: the pass goes on through what it records
   bool freed = false;
 
   ~Node();
@@ -78,6 +82,9 @@ struct Meta {
   std::int64_t updates = 0;  ///< of this leaf by optimizers
   std::vector<std::function<void(Tensor&)>> hooks;
 };
+
+/// The edge to a tensor: empty where it needs no gradient, or is undefined.
+Node::Edge edge_to(const Tensor& tensor);
 
 /// Whether an operation on `inputs` is to be recorded: gradients are on, and one of them requires one.
 bool should_record(const std::vector<Tensor>& inputs);
@@ -109,5 +116,13 @@ std::vector<Tensor> record_all(const char* name, std::vector<Tensor> outputs,
   if (should_record(inputs)) attach(name, outputs, inputs, std::forward<F>(backward));
   return outputs;
 }
+
+/// Records that `outputs`, made with recording off, came from `inputs` by something that is run again for its
+/// gradients: `replay(inputs)` makes them again in the backward pass, recorded. Returns the outputs. Only the
+/// inputs are kept. Asks nobody whether a gradient is wanted: see should_record.
+/// \throws DTypeError for an output that is not floating point. For what goes wrong later see recompute.
+std::vector<Tensor> record_replay(
+    const char* name, std::vector<Tensor> outputs, const std::vector<Tensor>& inputs,
+    std::function<std::vector<Tensor>(const std::vector<Tensor>& inputs)> replay);
 
 }  // namespace tutti::autograd
