@@ -56,6 +56,7 @@
 #include "tutti/nn/module.h"
 #include "tutti/nn/norm.h"
 #include "tutti/nn/pool.h"
+#include "tutti/nn/recompute.h"
 #include "tutti/nn/sequential.h"
 #include "tutti/nn/sync_batch_norm.h"
 #include "tutti/optim/adam.h"

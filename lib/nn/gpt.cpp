@@ -8,6 +8,7 @@
 #include "tutti/autograd/arithmetic.h"
 #include "tutti/autograd/matmul.h"
 #include "tutti/core/error.h"
+#include "tutti/nn/recompute.h"
 #include "tutti/tensor/creation.h"
 
 namespace tutti::nn {
@@ -76,7 +77,7 @@ Gpt::Gpt(const GptOptions& options)
   draw_normal(wte_.weight, 0.02, generator_);
   draw_normal(wpe_.weight, 0.02, generator_);
   for (std::int64_t i = 0; i < options.layers; ++i)
-    blocks_.push_back(std::make_unique<Block>(options, generator_));
+    blocks_.push_back(std::make_shared<Block>(options, generator_));
 }
 
 Gpt::~Gpt() = default;
@@ -90,7 +91,7 @@ Tensor Gpt::forward(const Tensor& tokens) {
   }
   const Tensor positions = arange(tokens.size(1), {DType::i64, tokens.device()});
   Tensor x = dropout_(wte_(tokens) + wpe_(positions));
-  for (const auto& block : blocks_) x = (*block)(x);
+  for (const auto& block : blocks_) x = options_.recompute ? recompute(block, x) : (*block)(x);
   return linear(ln_f_(x), wte_.weight);
 }
 

@@ -22,7 +22,7 @@ class Walker : public MemberVisitor {
   }
   void module(const std::string& name, Module& module) override {
     const auto length = prefix_.size();
-    prefix_ += name + ".";
+    if (!name.empty()) prefix_ += name + ".";
     enter(module);
     prefix_.resize(length);
   }

@@ -22,6 +22,7 @@ struct GptOptions {
   double dropout = 0;
   bool bias = true;
   Gelu gelu = Gelu::tanh;
+  bool recompute = false;  ///< of each block keep the input only, and run it again in the backward pass
   std::uint64_t seed = 0;
 };
 
@@ -60,7 +61,7 @@ class Gpt : public Module {
   Generator generator_;
   Embedding wte_, wpe_;
   Dropout dropout_;
-  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<std::shared_ptr<Block>> blocks_;  // shared with the tape, see nn::recompute
   LayerNorm ln_f_;
 };
 

@@ -24,6 +24,7 @@ class MemberVisitor {
   /// A tensor that is state but is not trained, such as a running mean.
   virtual void buffer(const std::string& name, Tensor& tensor) = 0;
   virtual void generator(const std::string& name, Generator& generator) = 0;
+  /// An empty name: the members' names stay as they are, as if they were those of the visited module.
   virtual void module(const std::string& name, Module& module) = 0;
 };
 
