@@ -190,7 +190,7 @@ void DataParallel::Engine::begin_micro_batch() {
   fused_ = sync && !options.hook && !slots_ && schedule_.merges(leaf_) > 0;
   for (auto& bucket : buckets) bucket.aim(level(), !fused_);
   losses_.push_back(0);
-  leaf_begun_ = true;
+  leaf_begun_ = empty_ = true;
 }
 
 void DataParallel::Engine::backward(const Tensor& loss, double weight) {
@@ -234,6 +234,7 @@ void DataParallel::Engine::run(const Tensor& loss, double weight) {
   next_ = 0;
   for (auto& bucket : buckets) bucket.reset();
   if (weight == 0) return;
+  empty_ = false;
   if (loss.numel() != 1) return loss.backward();  // says what is wrong
   losses_.back() += loss.item<double>() * weight;
   try {
@@ -266,7 +267,7 @@ void DataParallel::Engine::on_ready(std::size_t parameter) {
 
 // What this micro-batch lacks counts as zero, and subtrees that are whole now become one.
 void DataParallel::Engine::complete(Bucket& bucket) {
-  if (!options.allow_unused) {
+  if (!options.allow_unused && !empty_) {
     for (auto& name : bucket.missing()) missing_.insert(std::move(name));
   }
   bucket.complete(level());

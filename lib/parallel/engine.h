@@ -83,6 +83,7 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   bool open_ = false;           // in it, and the micro-batch has not had its last backward
   bool step_begun_ = false;     // a micro-batch of the step has had a backward
   bool leaf_begun_ = false;     // this one has
+  bool empty_ = false;          // and had no samples
   bool fused_ = false;          // its gradients are added at once to the subtree before it
   bool reducing_ = false;       // the backward under way is the step's last
   std::size_t next_ = 0;        // first bucket whose reduction has not started

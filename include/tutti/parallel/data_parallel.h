@@ -45,7 +45,7 @@ struct DataParallelStats {
 ///     DataParallel parallel(model, world);
 ///     optim::AdamW optimizer(parallel.parameters(), {.lr = 3e-4});
 ///     for (...) {
-///       for (int v : parallel.micro_batches()) {
+///       for ([[maybe_unused]] int v : parallel.micro_batches()) {
 ///         auto [x, y] = batches.next();
 ///         parallel.backward(cross_entropy(model(x), y));
 ///       }
