@@ -73,7 +73,8 @@ class TrainState {
 };
 
 /// See fingerprint(const NamedTensors&): of the model, each name behind "model.", and of the other parts. Equal for
-/// two runs that are at the same point to the last bit, on however many ranks each.
+/// two runs that are at the same point to the last bit, on however many ranks each. A collective call where asking a
+/// part for its state is one.
 std::string fingerprint(const TrainState& state);
 
 }  // namespace tutti
