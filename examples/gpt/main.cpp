@@ -1,5 +1,6 @@
 // Trains a character-level GPT on a text file, on any number of ranks:
 //   gpt --text input.txt                    tutti-run -n 2 gpt --text input.txt
+// The same bits on any number of them, with as many logical ranks: --logical-ranks 4 on 1, 2, 3 or 4 ranks.
 #include <fmt/format.h>
 #include <tutti/tutti.h>
 
@@ -15,6 +16,8 @@ struct Settings {
   std::int64_t save_every = 250, evaluations = 20, sample = 300;
   double lr = 1e-3, dropout = 0;
   std::uint64_t seed = 1337;
+  int logical_ranks = 0;
+  bool fingerprint = false;
 };
 
 // Matrices and embeddings decay; gains and biases don't.
@@ -28,6 +31,7 @@ std::vector<tutti::optim::ParameterGroup<tutti::optim::AdamWOptions>> groups_of(
           {.parameters = vectors, .options = {.lr = lr, .beta2 = 0.99, .weight_decay = 0}}};
 }
 
+// The mean over the logical ranks, whoever has them: the same bits in any world.
 double validation_loss(tutti::nn::Gpt& model, const tutti::data::TextLoader& batches,
                        std::int64_t evaluations, tutti::Communicator& world) {
   tutti::NoGrad no_grad;
@@ -56,12 +60,12 @@ void train(const Settings& set, tutti::World& world) {
                         .context = set.context,
                         .dropout = set.dropout,
                         .seed = set.seed});
+  tutti::DataParallel parallel(model, world);
   tutti::optim::AdamW optimizer(groups_of(model, set.lr));
   const tutti::optim::WarmupCosine schedule{.lr = set.lr,
                                             .warmup = std::min<std::int64_t>(100, set.steps / 10),
                                             .steps = set.steps,
                                             .final_lr = set.lr / 10};
-  tutti::DataParallel parallel(model, world);
   auto state = tutti::TrainState{model, optimizer, batches};
   std::optional<tutti::Checkpointer> checkpoints;
   std::int64_t step = 0;
@@ -78,17 +82,18 @@ void train(const Settings& set, tutti::World& world) {
   Progress progress(step, set.steps, set.batch * set.context, "tokens", speaks);
   for (; step < set.steps; ++step) {
     optimizer.set_lr(schedule(step));
-    const auto [tokens, targets] = batches.next();
-    const auto loss = tutti::nn::cross_entropy(model(tokens), targets);
-    parallel.backward(loss);
-    tutti::optim::clip_grad_norm_(model.parameters(), 1.0);
-    optimizer.step();
-    optimizer.zero_grad();
-    progress.show(step + 1, loss.item<double>());
+    for ([[maybe_unused]] const int v : parallel.micro_batches()) {
+      const auto [tokens, targets] = batches.next();
+      parallel.backward(tutti::nn::cross_entropy(model(tokens), targets));
+    }
+    parallel.clip_grad_norm_(1.0);
+    parallel.step(optimizer);
+    progress.show(step + 1, parallel.loss());
     if (checkpoints) checkpoints->save(step, state);
   }
 
   const double loss = validation_loss(model, batches, set.evaluations, world);
+  const std::string fingerprint = set.fingerprint ? tutti::fingerprint(state) : "";
   if (!speaks) return;
   fmt::print("validation loss {:.4f}\n", loss);
   if (set.sample > 0) {
@@ -98,6 +103,7 @@ void train(const Settings& set, tutti::World& world) {
         model.generate(start, set.sample, {.temperature = 0.8}, rng).to_vector<std::int64_t>();
     fmt::print("---\n{}\n---\n", batches.decode(tokens));
   }
+  if (set.fingerprint) fmt::print("fingerprint {}\n", fingerprint);
 }
 
 int main(int argc, char** argv) {
@@ -106,7 +112,8 @@ int main(int argc, char** argv) {
   app.option_defaults()->always_capture_default();
   app.add_option("--text", set.text, "text to learn")->required()->check(CLI::ExistingFile);
   app.add_option("--steps", set.steps, "optimizer steps in all")->check(CLI::PositiveNumber);
-  app.add_option("--batch", set.batch, "windows in a step, over all ranks")->check(CLI::PositiveNumber);
+  app.add_option("--batch", set.batch, "windows in a step; divides by the number of logical ranks")
+      ->check(CLI::PositiveNumber);
   app.add_option("--context", set.context, "characters in a window")->check(CLI::PositiveNumber);
   app.add_option("--layers", set.layers, "transformer blocks")->check(CLI::PositiveNumber);
   app.add_option("--heads", set.heads, "attention heads")->check(CLI::PositiveNumber);
@@ -119,9 +126,16 @@ int main(int argc, char** argv) {
   app.add_option("--evaluations", set.evaluations, "validation batches at the end")
       ->check(CLI::PositiveNumber);
   app.add_option("--sample", set.sample, "characters to generate at the end");
+  app.add_option(
+         "--logical-ranks", set.logical_ranks,
+         "micro-batches of a step, as many as the run will ever have ranks; else the next power of two")
+      ->check(CLI::PositiveNumber)
+      ->default_str("");
+  app.add_flag("--fingerprint", set.fingerprint,
+               "end with a line that runs share which ended in the same bits");
   CLI11_PARSE(app, argc, argv);
   try {
-    tutti::World world(argc, argv);
+    tutti::World world(argc, argv, {.logical_ranks = set.logical_ranks});
     train(set, world);
   } catch (const tutti::Error& error) {
     fmt::print(stderr, "gpt: {}\n", error.what());

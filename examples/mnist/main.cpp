@@ -15,6 +15,8 @@ struct Settings {
   std::int64_t held_out = 1000, epochs = 0, batch = 128;
   double lr = 1e-3;
   std::uint64_t seed = 1;
+  int logical_ranks = 0;
+  bool fingerprint = false;
 };
 
 nn::Sequential make_model(const Settings& set, const tutti::Shape& images) {
@@ -31,14 +33,16 @@ nn::Sequential make_model(const Settings& set, const tutti::Shape& images) {
                         nn::Linear(128, 10, rng));
 }
 
-// The share of `set` that the model gets right; each rank tries its part of it.
+// The share of `set` that the model gets right; each logical rank tries its part of it, so that what the model sees at
+// once is the same in any world.
 double accuracy(nn::Module& model, const tutti::data::ImageSet& set, tutti::Communicator& world) {
   tutti::NoGrad no_grad;
   model.eval();
-  const std::int64_t begin = set.size() * world.rank() / world.size();
-  const std::int64_t end = set.size() * (world.rank() + 1) / world.size();
+  const tutti::LogicalRanks ranks = world.logical_ranks();
   std::vector<std::int64_t> right{0};
-  if (begin < end) {
+  for (const int v : ranks) {
+    const std::int64_t begin = set.size() * v / ranks.count(), end = set.size() * (v + 1) / ranks.count();
+    if (begin == end) continue;
     tutti::data::ImageLoader batches(set.slice(begin, end), {.batch = 250, .shuffle = false});
     for (std::int64_t i = 0; i < batches.steps_per_epoch(); ++i) {
       const auto [images, labels, weight] = batches.next();
@@ -61,8 +65,8 @@ void train(const Settings& set, tutti::World& world) {
 
   tutti::data::ImageLoader batches(learned, {.batch = set.batch, .seed = set.seed}, world);
   nn::Sequential model = make_model(set, all.images.shape());
-  tutti::optim::AdamW optimizer(model.parameters(), {.lr = set.lr});
   tutti::DataParallel parallel(model, world);
+  tutti::optim::AdamW optimizer(parallel.parameters(), {.lr = set.lr});
   auto state = tutti::TrainState{model, optimizer, batches};
   std::optional<tutti::Checkpointer> checkpoints;
   std::int64_t step = 0;
@@ -80,16 +84,20 @@ void train(const Settings& set, tutti::World& world) {
   const std::int64_t steps = set.epochs * batches.steps_per_epoch();
   Progress progress(step, steps, set.batch, "images", speaks);
   for (; step < steps; ++step) {
-    const auto [images, labels, weight] = batches.next();
-    const auto loss = nn::cross_entropy(model(images), labels);
-    parallel.backward(loss);
-    optimizer.step();
-    optimizer.zero_grad();
-    progress.show(step + 1, loss.item<double>());
+    for ([[maybe_unused]] const int v : parallel.micro_batches()) {
+      const auto [images, labels, weight] = batches.next();
+      parallel.backward(nn::cross_entropy(model(images), labels), weight);
+    }
+    parallel.step(optimizer);
+    progress.show(step + 1, parallel.loss());
     if (checkpoints) checkpoints->save(step, state);
   }
   const double right = accuracy(model, held_out, world);
   if (speaks) fmt::print("held-out accuracy {:.2f}%\n", 100 * right);
+  if (set.fingerprint) {
+    const std::string fingerprint = tutti::fingerprint(state);
+    if (speaks) fmt::print("fingerprint {}\n", fingerprint);
+  }
 }
 
 int main(int argc, char** argv) {
@@ -108,15 +116,23 @@ int main(int argc, char** argv) {
                  "times that each image is seen; 12 for mlp and 8 for cnn if not given")
       ->check(CLI::PositiveNumber)
       ->default_str("");
-  app.add_option("--batch", set.batch, "images in a step, over all ranks")->check(CLI::PositiveNumber);
+  app.add_option("--batch", set.batch, "images in a step; divides by the number of logical ranks")
+      ->check(CLI::PositiveNumber);
   app.add_option("--lr", set.lr, "learning rate of AdamW");
   app.add_option("--seed", set.seed, "of weights and order");
   app.add_option("--checkpoints", set.checkpoints,
                  "directory to save to after each epoch, and to resume from");
+  app.add_option(
+         "--logical-ranks", set.logical_ranks,
+         "micro-batches of a step, as many as the run will ever have ranks; else the next power of two")
+      ->check(CLI::PositiveNumber)
+      ->default_str("");
+  app.add_flag("--fingerprint", set.fingerprint,
+               "end with a line that runs share which ended in the same bits");
   CLI11_PARSE(app, argc, argv);
   if (set.epochs == 0) set.epochs = set.model == "mlp" ? 12 : 8;
   try {
-    tutti::World world(argc, argv);
+    tutti::World world(argc, argv, {.logical_ranks = set.logical_ranks});
     train(set, world);
   } catch (const tutti::Error& error) {
     fmt::print(stderr, "mnist: {}\n", error.what());

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "tests/support/shell.h"
 
 namespace tutti::test {
@@ -14,6 +16,12 @@ using testing::HasSubstr;
 double number_behind(const std::string& label, const std::string& text) {
   const auto at = text.rfind(label);
   return at == std::string::npos ? -1 : std::stod(text.substr(at + label.size()));
+}
+
+// The validation loss and the fingerprint.
+std::string end_of(const Result& result) {
+  const auto at = result.out.rfind("validation loss ");
+  return at == std::string::npos ? "no end: " + result.err : result.out.substr(at);
 }
 
 class GptExample : public testing::Test {
@@ -41,6 +49,7 @@ TEST_F(GptExample, LearnsAndWritesOn) {
   EXPECT_LT(number_behind("validation loss ", result.out), 0.1);
 }
 
+// By default two ranks have two logical ranks, and the sums are other ones.
 TEST_F(GptExample, EndsInTheSameLossOnTwoRanks) {
   const std::string more = "--steps 20 --sample 0 --evaluations 4";
   const double one = number_behind("validation loss ", gpt(1, more).out);
@@ -48,12 +57,38 @@ TEST_F(GptExample, EndsInTheSameLossOnTwoRanks) {
   EXPECT_NEAR(number_behind("validation loss ", gpt(2, more).out), one, 2e-4);
 }
 
-TEST_F(GptExample, GoesOnFromItsCheckpoint) {
-  const std::string more = "--sample 0 --save-every 10 --checkpoints " + directory_ / "run";
-  EXPECT_EQ(gpt(1, more + " --steps 20").code, 0);
-  const auto rest = gpt(1, more + " --steps 30");
+TEST_F(GptExample, EndsInTheSameBitsOnAnyNumberOfRanks) {
+  const std::string more =
+      "--logical-ranks 4 --steps 20 --dropout 0.1 --sample 0 --evaluations 4 --fingerprint";
+  const auto one = gpt(1, more);
+  EXPECT_THAT(one.out, HasSubstr("\nfingerprint ")) << one.err;
+  for (const int ranks : {2, 3, 4}) EXPECT_EQ(end_of(gpt(ranks, more)), end_of(one)) << ranks;
+  EXPECT_NE(end_of(gpt(1, more + " --seed 2")), end_of(one));
+}
+
+TEST_F(GptExample, GoesOnFromItsCheckpointInAnotherWorld) {
+  const std::string more =
+      "--logical-ranks 4 --dropout 0.1 --sample 0 --steps 30 --save-every 10 --fingerprint --checkpoints " +
+      directory_.path().string();
+  const auto whole = gpt(2, more + "/whole");
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  std::filesystem::create_directory(directory_ / "parts");  // of a run that died after step 10
+  std::filesystem::copy(directory_ / "whole/step-0000000010", directory_ / "parts/step-0000000010");
+  const auto rest = gpt(3, more + "/parts");
   EXPECT_EQ(rest.code, 0) << rest.err;
-  EXPECT_THAT(rest.out, HasSubstr("at step 20"));
+  EXPECT_THAT(rest.out, HasSubstr("at step 10"));
+  EXPECT_EQ(end_of(rest), end_of(whole));
+}
+
+TEST_F(GptExample, RefusesToGoOnAsAnotherRun) {
+  const std::string more =
+      "--steps 2 --sample 0 --save-every 1 --evaluations 1 --checkpoints " + directory_ / "run";
+  EXPECT_EQ(gpt(1, more).code, 0);
+  const auto parts = gpt(1, more + " --logical-ranks 2"), seed = gpt(1, more + " --seed 2");
+  EXPECT_EQ(parts.code, 1);
+  EXPECT_THAT(parts.err, HasSubstr("was saved with 1 logical ranks, this world has 2"));
+  EXPECT_EQ(seed.code, 1);
+  EXPECT_THAT(seed.err, HasSubstr("seed is 1337 in the state and 2 in this loader"));
 }
 
 TEST_F(GptExample, SaysWhatIsWrong) {

@@ -60,11 +60,25 @@ TEST_F(MnistExample, LearnsWithEitherModelOnTwoRanks) {
 }
 
 TEST_F(MnistExample, GoesOnFromItsCheckpoint) {
-  const std::string more = "--held-out 40 --checkpoints " + directory_ / "run";
-  EXPECT_EQ(mnist(2, more + " --epochs 1").code, 0);
+  const std::string more = "--held-out 40 --logical-ranks 2 --checkpoints " + directory_ / "run";
+  EXPECT_EQ(mnist(1, more + " --epochs 1").code, 0);
   const auto rest = mnist(2, more + " --epochs 5");
   EXPECT_EQ(rest.code, 0) << rest.err;
   EXPECT_THAT(rest.out, AllOf(HasSubstr("at step 20"), HasSubstr("held-out accuracy 100.00%")));
+}
+
+// Four logical ranks, and a last batch of an epoch that has 13 images or, for two of them, none.
+TEST_F(MnistExample, EndsInTheSameBitsOnAnyNumberOfRanks) {
+  const auto end_of = [](const Result& result) {
+    const auto at = result.out.rfind("held-out accuracy ");
+    return at == std::string::npos ? "no end: " + result.err : result.out.substr(at);
+  };
+  for (const std::string model : {"mlp --held-out 47", "cnn --held-out 58"}) {
+    const std::string more = "--epochs 1 --logical-ranks 4 --fingerprint --model " + model;
+    const auto one = mnist(1, more);
+    EXPECT_THAT(one.out, HasSubstr("\nfingerprint ")) << one.err;
+    for (const int ranks : {2, 3, 4}) EXPECT_EQ(end_of(mnist(ranks, more)), end_of(one)) << ranks;
+  }
 }
 
 TEST_F(MnistExample, SaysWhatIsWrong) {
