@@ -9,6 +9,7 @@
 #include "kernels/optim.h"
 #include "optim/clip_grad.h"
 #include "parallel/agreement.h"
+#include "parallel/divergence.h"
 #include "parallel/engine.h"
 #include "tutti/core/error.h"
 #include "tutti/core/tree.h"
@@ -102,9 +103,23 @@ double DataParallel::clip_grad_norm_(double max_norm) {
 void DataParallel::step(optim::Optimizer& optimizer) {
   optimizer.step();
   ++engine_->updates;
-  if (engine_->gathering) return engine_->gathering->updated();
-  for (auto& shards : engine_->shards) shards.start_gather(comm_);
-  for (auto& shards : engine_->shards) shards.finish_gather();
+  if (engine_->gathering) {
+    engine_->gathering->updated();
+  } else {
+    for (auto& shards : engine_->shards) shards.start_gather(comm_);
+    for (auto& shards : engine_->shards) shards.finish_gather();
+  }
+  const auto every = engine_->options.check_every;
+  if (every > 0 && engine_->stats.steps % every == 0) check_divergence();
+}
+
+void DataParallel::check_divergence() {
+  NamedTensors state = model_.state_dict();
+  // Of sharded parameters no rank has what another one has.
+  if (engine_->gathering) {
+    std::erase_if(state, [](const NamedTensor& one) { return one.tensor.storage()->data() == nullptr; });
+  }
+  parallel::check_divergence(state, model_.generators(), engine_->stats.steps, comm_);
 }
 
 DataParallel::FullModel DataParallel::full() { return FullModel(*this); }

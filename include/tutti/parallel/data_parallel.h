@@ -25,7 +25,7 @@ struct DataParallelOptions {
   ReduceOrder order = ReduceOrder::tree;
   /// How gradients travel; as they are where none is given.
   std::shared_ptr<GradientHook> hook{};
-  /// Every so many steps, `step` compares the fingerprints of parameters and buffers among the ranks; 0 for never.
+  /// Every so many steps, `step` calls `check_divergence`; 0 for never.
   std::int64_t check_every = 0;
 };
 
@@ -126,8 +126,12 @@ class DataParallel {
 
   /// `optimizer.step()` on what `parameters` gave it; sharded, all ranks then get each other's slices. A collective
   /// call where sharded or `check_every` is due.
-  /// \throws DataError on every rank, naming the first tensor that differs, when fingerprints do.
+  /// \throws DataError as `check_divergence` does.
   void step(optim::Optimizer& optimizer);
+
+  /// Compares the bits of parameters, buffers and random generators among the ranks now. A collective call.
+  /// \throws DataError on every rank, naming the first tensor that differs, and the ranks.
+  void check_divergence();
 
   /// While it lives, all parameters are whole on every rank, and may be changed, on all ranks alike: for an evaluation
   /// on some of them, or for reading. Without it, where `Shard::parameters` is chosen, a parameter's elements are there
