@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "autograd/optional.h"
 #include "kernels/batch_norm.h"
 #include "tensor/checks.h"
@@ -80,10 +82,12 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   kernels::launch<kernels::BatchNorm>(x.device(), args, images.raw_data(), mean.raw_data(), rstd.raw_data(),
                                       address(scale), address(shift), out.raw_data());
   out = to(out, x.dtype());
+  const auto dtype_of = [](const Tensor& one) { return one.defined() ? one.dtype() : DType::f32; };
   return autograd::record(
       "batch_norm", out, {x, weight, bias},
-      [args, of_batch = options.training, dtype = x.dtype(), i = Saved(images), m = Saved(mean),
-       r = Saved(rstd), w = Saved(scale)](const Tensor& gradient, Needs needs) {
+      [args, of_batch = options.training, i = Saved(images), m = Saved(mean), r = Saved(rstd),
+       w = Saved(scale), dtypes = std::array{x.dtype(), dtype_of(weight), dtype_of(bias)}](
+          const Tensor& gradient, Needs needs) {
         const Tensor g = widened(contiguous(gradient));
         const TensorOptions same{args.dtype, g.device()};
         Gradients result(3);
@@ -94,8 +98,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
         kernels::launch<kernels::BatchNormGrad>(g.device(), args, of_batch, g.raw_data(), i->raw_data(),
                                                 m->raw_data(), r->raw_data(), address(*w), address(result[0]),
                                                 address(result[1]), address(result[2]));
-        for (Tensor& one : result) {
-          if (one.defined()) one = to(one, dtype);
+        for (std::size_t k = 0; k < 3; ++k) {
+          if (result[k].defined()) result[k] = to(result[k], dtypes[k]);
         }
         return result;
       });

@@ -41,6 +41,7 @@ kernels::ConvArgs checked(const Tensor& x, const Tensor& weight, const Tensor& b
     throw ShapeError(fmt::format("conv2d: x {} in {} group(s) needs a weight [out, {}, kh, kw], got {}",
                                  x.shape().str(), groups, in / groups, weight.shape().str()));
   }
+  if (bias.defined()) check_alike("conv2d", x, bias);
   autograd::check_parameter("conv2d", "bias", x, out, bias);
   return {x.dtype(), x.size(0), groups, in / groups, out / groups, window};
 }

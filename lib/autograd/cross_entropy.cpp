@@ -82,9 +82,7 @@ Tensor losses(const Tensor& logits, const Tensor& targets, const CrossEntropyOpt
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
   check(logits, targets, options);
-  if (size_of(logits.dtype()) == 2) {
-    return cross_entropy(logits.to(DType::f32), targets, options).to(logits.dtype());
-  }
+  if (size_of(logits.dtype()) == 2) return cross_entropy(logits.to(DType::f32), targets, options);
   const Tensor classes = checked(targets, logits.size(-1), options.ignore_index);
   const Tensor loss = losses(logits, classes, options);
   if (options.reduction == Reduction::none) return loss;

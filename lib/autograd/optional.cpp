@@ -17,7 +17,9 @@ void* address(const Tensor& x) { return x.defined() ? x.raw_data() : nullptr; }
 void check_parameter(const char* op, const char* which, const Tensor& x, std::int64_t size,
                      const Tensor& parameter) {
   if (!parameter.defined()) return;
-  check_alike(op, x, parameter);
+  // Beside 16 bits, f32 as well: it loses nothing, and a parameter in f32 is trained in f32.
+  const bool is_wider = size_of(x.dtype()) == 2 && parameter.dtype() == DType::f32;
+  is_wider ? check_same_device(op, x, parameter) : check_alike(op, x, parameter);
   if (parameter.shape() != Shape{size}) {
     throw ShapeError(fmt::format("{}: for x {} the {} must be [{}], it is {}", op, x.shape().str(), which,
                                  size, parameter.shape().str()));

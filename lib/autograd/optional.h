@@ -11,7 +11,8 @@ Tensor widened(const Tensor& x);
 // Null for one that is left out.
 void* address(const Tensor& x);
 
-// A parameter of an operation on `x`: a vector of `size` elements, of its dtype and on its device.
+// A parameter of an operation on `x`: a vector of `size` elements on its device, of its dtype, or of f32 beside
+// bf16 and f16.
 void check_parameter(const char* op, const char* which, const Tensor& x, std::int64_t size,
                      const Tensor& parameter);
 

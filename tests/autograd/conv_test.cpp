@@ -82,6 +82,8 @@ TEST(Conv2d, TakesViewsAnd16Bits) {
   EXPECT_EQ(conv2d(view, weight).to_vector<double>(), conv2d(contiguous(view), weight).to_vector<double>());
   const Tensor half = conv2d(to(view, DType::bf16), to(weight, DType::bf16));
   EXPECT_EQ(half.dtype(), DType::bf16);
+  const Tensor bias = zeros({weight.size(0)});
+  EXPECT_THROW(conv2d(to(view, DType::bf16), to(weight, DType::bf16), bias), DTypeError);
   EXPECT_EQ(to(half, DType::f32).to_vector<float>(),
             to(to(conv2d(to(to(view, DType::bf16), DType::f32), to(to(weight, DType::bf16), DType::f32)),
                   DType::bf16),

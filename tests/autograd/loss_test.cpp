@@ -95,6 +95,18 @@ TEST(CrossEntropy, GradientsMatchFiniteDifferences) {
       {sample({5, 4})});
 }
 
+TEST(CrossEntropy, OfSixteenBitsIsInF32) {
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    const Tensor logits = sample({3, 5}).to(dtype).set_requires_grad();
+    const Tensor targets = classes({0, 4, 2});
+    const Tensor loss = cross_entropy(logits, targets);
+    EXPECT_EQ(loss.dtype(), DType::f32);
+    EXPECT_EQ(loss.item(), cross_entropy(logits.detach().to(DType::f32), targets).item());
+    loss.backward();
+    EXPECT_EQ(logits.grad().dtype(), dtype);
+  }
+}
+
 TEST(CrossEntropy, NamesTheBadTarget) {
   const Tensor x = zeros({3, 10});
   EXPECT_THAT(
