@@ -58,6 +58,7 @@ void check_alike(const char* name, const std::vector<Kind>& first, const std::ve
 std::vector<Tensor> record_replay(
     const char* name, std::vector<Tensor> outputs, const std::vector<Tensor>& inputs,
     std::function<std::vector<Tensor>(const std::vector<Tensor>& inputs)> replay) {
+  if (outputs.empty()) throw AutogradError(fmt::format("{}: there is no result", name));
   std::vector<Kind> kinds;
   for (Tensor& output : outputs) {
     if (!is_floating_point(output.dtype())) {

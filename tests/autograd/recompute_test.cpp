@@ -192,6 +192,7 @@ TEST(Recompute, RefusesWhatItWouldGetWrong) {
             }),
             "backward: 'recompute' gave f32 [2] at first and f32 [1, 2] when it was run again");
   EXPECT_THROW(recompute([](const Inputs& in) { return ge(in[0], 0); }, {x}), DTypeError);
+  EXPECT_THROW(recompute_all([](const Inputs&) { return Inputs(); }, {x}), AutogradError);
   for (Tensor input : {ones({2}), ones({2}).set_requires_grad()}) {
     const Tensor y = recompute([](const Inputs& in) { return sum(in[0] + in[1]); }, {x, input});
     input.zero_();

@@ -120,7 +120,7 @@ std::vector<Tensor> record_all(const char* name, std::vector<Tensor> outputs,
 /// Records that `outputs`, made with recording off, came from `inputs` by something that is run again for its
 /// gradients: `replay(inputs)` makes them again in the backward pass, recorded. Returns the outputs. Only the
 /// inputs are kept. Asks nobody whether a gradient is wanted: see should_record.
-/// \throws DTypeError for an output that is not floating point. For what goes wrong later see recompute.
+/// \throws DTypeError for an output that is not floating point, AutogradError without outputs. For what goes wrong later see recompute.
 std::vector<Tensor> record_replay(
     const char* name, std::vector<Tensor> outputs, const std::vector<Tensor>& inputs,
     std::function<std::vector<Tensor>(const std::vector<Tensor>& inputs)> replay);

@@ -24,7 +24,7 @@ struct RecomputeOptions {
 /// it changes beside its result, it changes twice. For a module see nn::recompute, which sees to all of that.
 /// Where no input requires a gradient, or in NoGrad, this is just `f(inputs)`.
 ///
-/// \throws DTypeError for a result that is not floating point. At backward, AutogradError where an input was
+/// \throws DTypeError for a result that is not floating point, AutogradError for none at all. At backward, AutogradError where an input was
 ///         changed in place since; where the second run gives another dtype or shape, has no gradient to
 ///         offer, or uses something that requires a gradient and is no input.
 Tensor recompute(std::function<Tensor(const std::vector<Tensor>&)> f, const std::vector<Tensor>& inputs,
