@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "autograd/mixed.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/math.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/reduce.h"
+#include "tutti/autograd/shape.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
 
@@ -13,6 +15,7 @@ namespace tutti {
 namespace {
 
 using autograd::Gradients;
+using autograd::is_mixed;
 using autograd::Needs;
 using autograd::record;
 using autograd::Saved;
@@ -41,6 +44,7 @@ Tensor record_binary(const char* name, const Tensor& out, const Tensor& a, const
 
 // Half of the gradient to each where they tie.
 Tensor extremum(BinaryOp op, const char* name, const Tensor& a, const Tensor& b) {
+  if (is_mixed(a, b)) return extremum(op, name, to(a, DType::f32), to(b, DType::f32));
   const Tensor out = binary(op, name, a, b);
   const auto share = [op, x = Saved(a), y = Saved(b)](const Tensor& g, bool first) {
     const bool want_greater = (op == BinaryOp::maximum) == first;
@@ -55,23 +59,27 @@ Tensor extremum(BinaryOp op, const char* name, const Tensor& a, const Tensor& b)
 }  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
+  if (is_mixed(a, b)) return add(to(a, DType::f32), to(b, DType::f32));
   const auto pass = [](const Tensor& g) { return g; };
   return record_binary("add", binary(BinaryOp::add, "add", a, b), a, b, pass, pass);
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
+  if (is_mixed(a, b)) return sub(to(a, DType::f32), to(b, DType::f32));
   return record_binary(
       "sub", binary(BinaryOp::sub, "sub", a, b), a, b, [](const Tensor& g) { return g; },
       [](const Tensor& g) { return -g; });
 }
 
 Tensor mul(const Tensor& a, const Tensor& b) {
+  if (is_mixed(a, b)) return mul(to(a, DType::f32), to(b, DType::f32));
   return record_binary(
       "mul", binary(BinaryOp::mul, "mul", a, b), a, b, [y = Saved(b)](const Tensor& g) { return g * *y; },
       [x = Saved(a)](const Tensor& g) { return g * *x; });
 }
 
 Tensor div(const Tensor& a, const Tensor& b) {
+  if (is_mixed(a, b)) return div(to(a, DType::f32), to(b, DType::f32));
   check_floating_point("div", a);
   const Tensor out = binary(BinaryOp::div, "div", a, b);
   return record_binary(
@@ -80,6 +88,7 @@ Tensor div(const Tensor& a, const Tensor& b) {
 }
 
 Tensor pow(const Tensor& base, const Tensor& exponent) {
+  if (is_mixed(base, exponent)) return pow(to(base, DType::f32), to(exponent, DType::f32));
   check_floating_point("pow", base);
   const Tensor out = binary(BinaryOp::pow, "pow", base, exponent);
   return record_binary(

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
+#include "autograd/mixed.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/arithmetic.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/reduce.h"
+#include "tutti/autograd/shape.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
 
@@ -13,6 +15,7 @@ namespace {
 using kernels::CompareOp;
 
 Tensor compare(CompareOp op, const char* name, const Tensor& a, const Tensor& b) {
+  if (autograd::is_mixed(a, b)) return compare(op, name, to(a, DType::f32), to(b, DType::f32));
   check_alike(name, a, b);
   const Shape shape = broadcast_shapes(name, a.shape(), b.shape());
   Tensor out = empty(shape, {DType::bool_, a.device()});
@@ -41,6 +44,7 @@ Tensor gt(const Tensor& a, double b) { return compare(CompareOp::gt, "gt", a, b)
 Tensor ge(const Tensor& a, double b) { return compare(CompareOp::ge, "ge", a, b); }
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  if (autograd::is_mixed(a, b)) return where(condition, to(a, DType::f32), to(b, DType::f32));
   check_alike("where", a, b);
   check_same_device("where", condition, a);
   if (condition.dtype() != DType::bool_) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "autograd/mixed.h"
 #include "autograd/optional.h"
 #include "autograd/window.h"
 #include "kernels/conv.h"
@@ -49,7 +50,11 @@ kernels::ConvArgs checked(const Tensor& x, const Tensor& weight, const Tensor& b
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {
+  if (const auto dtype = autograd::product_dtype({&x, &weight, &bias})) {
+    return conv2d(to(x, *dtype), to(weight, *dtype), autograd::converted(bias, *dtype), options);
+  }
   const auto args = checked(x, weight, bias, options);
+  const Autocast no_autocast(std::nullopt);  // products within are in f32
   if (size_of(x.dtype()) == 2)
     return to(conv2d(widened(x), widened(weight), widened(bias), options), x.dtype());
   const Tensor images = dense(x), kernel = dense(weight), shift = dense(bias);

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "tutti/autograd/autocast.h"
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/shape.h"
@@ -233,6 +234,7 @@ void Tensor::backward(const Tensor& grad, bool retain_graph) const {
   }
   autograd::check_gradient(*this, grad);
   NoGrad no_grad;
+  Autocast no_autocast(std::nullopt);  // gradients have the precision of what they are of
   if (!autograd_meta()->node) {
     autograd::Inflow inflow;
     inflow.add(grad);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "autograd/mixed.h"
 #include "kernels/loss.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/arithmetic.h"
@@ -37,11 +38,17 @@ Tensor reduced(const Tensor& loss, Reduction reduction) {
 }  // namespace
 
 Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
+  if (autograd::is_mixed(x, target)) {
+    return mse_loss(to(x, DType::f32), to(target, DType::f32), reduction);
+  }
   check_pair("mse_loss", x, target);
   return reduced(square(x - target), reduction);
 }
 
 Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& target, Reduction reduction) {
+  if (autograd::is_mixed(x, target)) {
+    return binary_cross_entropy_with_logits(to(x, DType::f32), to(target, DType::f32), reduction);
+  }
   check_pair("binary_cross_entropy_with_logits", x, target);
   if (size_of(x.dtype()) == 2) {
     return to(binary_cross_entropy_with_logits(to(x, DType::f32), to(target, DType::f32), reduction),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "autograd/mixed.h"
 #include "kernels/matmul.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/node.h"
@@ -121,6 +122,7 @@ Tensor transposed_product(const Tensor& a, const Tensor& g) {
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
+  if (const auto dtype = autograd::product_dtype({&a, &b})) return matmul(to(a, *dtype), to(b, *dtype));
   check_product(a, b);
   if (a.rank() == 1) return squeeze(matmul(unsqueeze(a, 0), b), b.rank() == 1 ? 0 : -2);
   if (b.rank() == 1) return squeeze(matmul(a, unsqueeze(b, 1)), -1);
@@ -146,6 +148,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (bias.defined() && bias.shape() != Shape{weight.size(0)}) {
     throw ShapeError(
         fmt::format("linear: the bias must be [{}], it is {}", weight.size(0), bias.shape().str()));
+  }
+  if (const auto dtype = autograd::product_dtype({&x, &weight, &bias})) {
+    return linear(to(x, *dtype), to(weight, *dtype), autograd::converted(bias, *dtype));
   }
   check_floating_point("linear", x);
   check_alike("linear", x, weight);

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "tutti/autograd/autocast.h"
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/node.h"
 #include "tutti/core/error.h"
@@ -71,11 +72,12 @@ std::vector<Tensor> record_replay(
   std::vector<Saved> saved(inputs.begin(), inputs.end());
   attach(name, outputs, inputs, nullptr);
   outputs.at(0).autograd_meta()->node->replay =
-      [name, kinds = std::move(kinds), saved = std::move(saved),
-       replay = std::move(replay)](const std::vector<Node::Edge>& edges) {
+      [name, kinds = std::move(kinds), saved = std::move(saved), replay = std::move(replay),
+       mode = autocast_dtype()](const std::vector<Node::Edge>& edges) {
         std::vector<Tensor> again;
         for (std::size_t i = 0; i < saved.size(); ++i) again.push_back(reattached(saved[i], edges[i]));
         EnableGrad enable_grad;
+        Autocast autocast(mode);
         again = replay(again);
         check_alike(name, kinds, again);
         return again;

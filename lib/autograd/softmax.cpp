@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "autograd/mixed.h"
 #include "kernels/softmax.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/arithmetic.h"
@@ -66,6 +67,10 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
   }
   const auto batch = [](const Tensor& x) { return Shape(std::span(x.shape().begin(), x.shape().end() - 2)); };
   broadcast_shapes("attention", broadcast_shapes("attention", batch(q), batch(k)), batch(v));
+  if (const auto dtype = autograd::product_dtype({&q, &k, &v})) {
+    return scaled_dot_product_attention(to(q, *dtype), to(k, *dtype), to(v, *dtype), options);
+  }
+  const Autocast no_autocast(std::nullopt);  // products within are in f32
   check_floating_point("attention", q);
   check_alike("attention", q, k);
   check_alike("attention", q, v);

@@ -16,7 +16,8 @@ struct AttentionOptions {
   double scale = 0;     ///< 1 / sqrt(d) where 0
 };
 
-/// softmax(q k^T * scale) v for q [..., t, d], k [..., s, d], v [..., s, e]: [..., t, e].
+/// softmax(q k^T * scale) v for q [..., t, d], k [..., s, d], v [..., s, e]: [..., t, e]. Of bf16 and f16 in
+/// f32, rounded once.
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                                     const AttentionOptions& options = {});
 
