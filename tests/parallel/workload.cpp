@@ -75,6 +75,7 @@ struct Gpt : Task {
     auto rows = randint(0, 11, {2, 1}, rng).expand({2, 13}).contiguous();
     auto* row = rows.data<std::int64_t>();
     for (std::int64_t i = 0; i < rows.numel(); ++i) row[i] = (row[i] + 3 * (i % 13)) % 11;
+    const Autocast autocast(DType::bf16);
     return nn::cross_entropy(net(rows.slice(1, 0, 12)), rows.slice(1, 1, 13)) * 0.5;
   }
 };
