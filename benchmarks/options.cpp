@@ -2,9 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <iterator>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "benchmarks/trainee.h"
 #include "tutti/core/version.h"
 
 namespace tutti::bench {
@@ -25,7 +28,9 @@ Example: tutti-bench all_reduce -n 4 --backend shm --min 4K --max 256M --dtype f
 
 constexpr auto train_footer = R"(
 A step: forward, cross-entropy, backward, gradients averaged, AdamW; from when the last rank begins it to when the last
-one ends it. Data are random numbers in memory, the same in every step. Losses are means over the global batch.
+one ends it. Data are random numbers in memory, the same in every step. Losses are means over the global batch. waiting:
+the time in which a rank, its own gradients done, waited for the reductions; in per cent of its backward, on the rank
+with the most. MB: of the tensors; sharded, memory that DataParallel keeps to itself shows in the peak only.
 
 Under tutti-run or mpirun it uses the ranks that are there, and -n and --backend mean nothing.
 
@@ -105,6 +110,16 @@ void add_train(CLI::App& app, TrainSettings& train) {
       ->check(CLI::PositiveNumber);
   app.add_option("--steps", train.steps, "Steps to measure; their median counts")->check(CLI::PositiveNumber);
   app.add_option("--warmup", train.warmup, "Steps before, at least 2")->check(CLI::Range(2, 1'000'000));
+  app.add_option("--logical-ranks", train.logical_ranks,
+                 "Micro-batches of a step; 0: the smallest power of two that is at least the number of ranks")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option(
+         "--order", train.order,
+         "In which order gradients are summed: the tree that gives the same bits in any world, any that "
+         "is fast, or both on a model each, step by step")
+      ->check(CLI::IsMember({"tree", "any", "both"}));
+  app.add_option("--shard", train.shard, "What each rank keeps only its share of")
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(shard_names), std::end(shard_names))));
   app.add_option("--layers", train.layers, "Of the GPT: transformer blocks");
   app.add_option("--width", train.width, "Embedding size");
   app.add_option("--heads", train.heads, "Attention heads");

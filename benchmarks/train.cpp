@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <chrono>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -28,13 +32,14 @@ std::vector<std::int64_t> peak_memory(Communicator& comm) {
   return all;
 }
 
-// For others to begin from: the state dict, and "inputs.<rank>", "targets.<rank>".
-void save(const Trainee& trainee, Communicator& comm, const TrainSettings& train) {
-  NamedTensors tensors = trainee.model().state_dict();
-  for (int rank = 0; rank < comm.size(); ++rank) {
-    const auto [inputs, targets] = micro_batch_of(rank, train);
-    tensors.push_back({fmt::format("inputs.{}", rank), inputs});
-    tensors.push_back({fmt::format("targets.{}", rank), targets});
+// For others to begin from: the state dict, and "inputs.<logical rank>" and "targets.<logical rank>".
+void save(Communicator& comm, const TrainSettings& train) {
+  if (comm.rank() != 0) return;
+  NamedTensors tensors = make_model(train)->state_dict();  // another one, but the same: not sharded
+  for (int v = 0; v < comm.logical_ranks().count(); ++v) {
+    const auto [inputs, targets] = micro_batch_of(v, train);
+    tensors.push_back({fmt::format("inputs.{}", v), inputs});
+    tensors.push_back({fmt::format("targets.{}", v), targets});
   }
   safetensors::save(train.save, tensors);
 }
@@ -46,51 +51,77 @@ nlohmann::json describe_training(Communicator& comm, const Settings& settings, c
   document["parameters"] = model.parameter_count();
   document["micro_batch"] = train.micro_batch;
   document["unit"] = unit_of(train);
-  document["units_per_step"] = units_of(train) * comm.size();
+  document["logical_ranks"] = comm.logical_ranks().count();
+  document["shard"] = train.shard;
+  document["units_per_step"] = units_of(train) * comm.logical_ranks().count();
   document["rows"] = nlohmann::json::array();
   return document;
 }
 
-nlohmann::json row_of(Trainee& trainee, const std::vector<double>& seconds, double units) {
-  std::vector<double> milliseconds, rate;
-  for (const double one : seconds) {
-    milliseconds.push_back(one * 1e3);
-    rate.push_back(units / one);
-  }
+// What share of `after - before` the rank that waited most has waited; a collective call.
+double waiting_share(Communicator& comm, const DataParallelStats& before, const DataParallelStats& after) {
+  const std::chrono::duration<double> waiting = after.waiting - before.waiting;
+  const std::chrono::duration<double> backward = after.backward - before.backward;
+  double share[] = {waiting / backward};
+  comm.all_reduce(share, ReduceOp::max);
+  return share[0];
+}
+
+nlohmann::json row_of(const Trainee& trainee, const std::vector<double>& seconds, double units) {
+  const Spread step = spread_of(seconds);
   const auto footprint = trainee.footprint();
-  nlohmann::json row{{"first_loss", trainee.first_loss()},
-                     {"last_loss", trainee.last_loss()},
+  nlohmann::json row{{"order", trainee.order() == ReduceOrder::tree ? "tree" : "any"},
+                     {"first_loss", trainee.first_loss()},
+                     {"last_loss", trainee.parallel().loss()},
+                     {"buckets", trainee.parallel().stats().buckets},
                      {"parameter_bytes", footprint.parameters},
                      {"gradient_bytes", footprint.gradients},
                      {"optimizer_bytes", footprint.optimizer}};
-  put(row, "step_ms", spread_of(milliseconds));
-  put(row, "units_per_s", spread_of(rate));
+  put(row, "step_ms", {step.median * 1e3, step.lowest * 1e3, step.highest * 1e3});
+  put(row, "units_per_s", {units / step.median, units / step.highest, units / step.lowest});
   return row;
+}
+
+// Pair by pair.
+Spread ratios(std::vector<double> above, const std::vector<double>& below) {
+  std::transform(above.begin(), above.end(), below.begin(), above.begin(), std::divides<>());
+  return spread_of(above);
 }
 
 std::string megabytes(double bytes) { return fmt::format("{:.1f}", bytes / 1e6); }
 
-void print(const nlohmann::json& document) {
-  const auto unit = document["unit"].get<std::string>();
-  fmt::print(
-      "# tutti-bench {} train: {} of {} parameters, {} ranks, back end {}, micro-batches of {}, {} {} in a "
-      "step\n",
-      document["tutti"].get<std::string>(), document["model"].get<std::string>(),
-      document["parameters"].get<std::int64_t>(), document["ranks"].get<int>(),
-      document["backend"].get<std::string>(), document["micro_batch"].get<std::int64_t>(),
-      document["units_per_step"].get<std::int64_t>(), unit);
+void print_heading(const nlohmann::json& document) {
+  fmt::print("# tutti-bench {} train: {} of {} parameters, {} ranks, back end {}\n",
+             document["tutti"].get<std::string>(), document["model"].get<std::string>(),
+             document["parameters"].get<std::int64_t>(), document["ranks"].get<int>(),
+             document["backend"].get<std::string>());
+  fmt::print("# a step: {} micro-batches of {}, {} {}; sharded: {}\n", document["logical_ranks"].get<int>(),
+             document["micro_batch"].get<std::int64_t>(), document["units_per_step"].get<std::int64_t>(),
+             document["unit"].get<std::string>(), document["shard"].get<std::string>());
   fmt::print("# a cache line from rank 0 to rank 1: {}; median of {} steps (least to most)\n",
              latency_text(document["line_latency_ns"]), document["rounds"].get<int>());
-  for (const auto& row : document["rows"]) {
-    const auto step = get(row, "step_ms"), rate = get(row, "units_per_s");
-    fmt::print("step: {} ms {}\n{}/s: {:.0f} ({:.0f} to {:.0f})\n", number_text(step.median),
-               spread_text(step), unit, rate.median, rate.lowest, rate.highest);
-    fmt::print("loss: {:.6f} at first, {:.6f} at last\n", row["first_loss"].get<double>(),
-               row["last_loss"].get<double>());
-    fmt::print("MB on rank 0: parameters {}, gradients {}, optimizer {}\n",
-               megabytes(row["parameter_bytes"].get<double>()),
-               megabytes(row["gradient_bytes"].get<double>()),
-               megabytes(row["optimizer_bytes"].get<double>()));
+}
+
+void print_row(const nlohmann::json& row, const std::string& unit) {
+  const auto step = get(row, "step_ms"), rate = get(row, "units_per_s");
+  fmt::print("order: {}\n", row["order"].get<std::string>());
+  fmt::print("step: {} ms {}, {:.1f} % of backward waiting\n", number_text(step.median), spread_text(step),
+             row["waiting"].get<double>() * 100);
+  fmt::print("{}/s: {:.0f} ({:.0f} to {:.0f})\n", unit, rate.median, rate.lowest, rate.highest);
+  fmt::print("loss: {:.6f} at first, {:.6f} at last\n", row["first_loss"].get<double>(),
+             row["last_loss"].get<double>());
+  fmt::print("MB on rank 0: parameters {}, gradients {}, optimizer {}\n",
+             megabytes(row["parameter_bytes"].get<double>()), megabytes(row["gradient_bytes"].get<double>()),
+             megabytes(row["optimizer_bytes"].get<double>()));
+}
+
+void print(const nlohmann::json& document) {
+  print_heading(document);
+  for (const auto& row : document["rows"]) print_row(row, document["unit"].get<std::string>());
+  if (document.contains("tree_to_any")) {
+    const auto by_step = get(document, "tree_to_any_by_step");
+    fmt::print("tree takes {:.3f} times as long as any; step by step {:.3f} ({:.3f} to {:.3f})\n",
+               document["tree_to_any"].get<double>(), by_step.median, by_step.lowest, by_step.highest);
   }
   fmt::print("peak MB of each rank:");
   for (const auto& bytes : document["peak_rss_bytes"]) fmt::print(" {}", megabytes(bytes.get<double>()));
@@ -100,19 +131,38 @@ void print(const nlohmann::json& document) {
 }  // namespace
 
 int measure_training(Communicator& comm, const Settings& settings, const TrainSettings& train) {
-  Trainee trainee(comm, train);
-  if (comm.rank() == 0 && !train.save.empty()) save(trainee, comm, train);
+  if (train.logical_ranks > 0) comm.set_logical_ranks(train.logical_ranks);
+  std::vector<std::unique_ptr<Trainee>> trainees;
+  for (const auto order : {ReduceOrder::tree, ReduceOrder::any}) {
+    if (train.order == "both" || train.order == (order == ReduceOrder::tree ? "tree" : "any"))
+      trainees.push_back(std::make_unique<Trainee>(comm, train, order));
+  }
+  if (!train.save.empty()) save(comm, train);
+
   // A round is one step. Two that begin the measurement, for an estimate, are part of the warm-up.
   Settings timing = settings;
   timing.rounds = train.steps;
   timing.iterations = 1;
-  for (int i = 2; i < train.warmup; ++i) trainee.step();
-  const Contestant contestant{.prepare = [] {}, .call = [&] { trainee.step(); }};
-  const auto seconds = by_turns(comm, timing, no_small_call, {&contestant, 1});
+  std::vector<Contestant> contestants;
+  std::vector<DataParallelStats> before;
+  for (auto& trainee : trainees) {
+    for (int i = 2; i < train.warmup; ++i) trainee->step();
+    before.push_back(trainee->parallel().stats());
+    contestants.push_back({.prepare = [] {}, .call = [one = trainee.get()] { one->step(); }});
+  }
+  const auto seconds = by_turns(comm, timing, no_small_call, contestants);
 
-  auto document = describe_training(comm, timing, train, trainee.model());
+  auto document = describe_training(comm, timing, train, trainees[0]->model());
   const auto units = document["units_per_step"].get<double>();
-  document["rows"].push_back(row_of(trainee, seconds[0], units));
+  for (std::size_t i = 0; i < trainees.size(); ++i) {
+    auto row = row_of(*trainees[i], seconds[i], units);
+    row["waiting"] = waiting_share(comm, before[i], trainees[i]->parallel().stats());
+    document["rows"].push_back(row);
+  }
+  if (trainees.size() > 1) {
+    document["tree_to_any"] = spread_of(seconds[0]).median / spread_of(seconds[1]).median;
+    put(document, "tree_to_any_by_step", ratios(seconds[0], seconds[1]));
+  }
   document["peak_rss_bytes"] = peak_memory(comm);
   if (comm.rank() != 0) return 0;
   print(document);

@@ -17,6 +17,9 @@ struct TrainSettings {
   std::int64_t layers = 6, width = 384, heads = 6, context = 256, vocabulary = 65;  // of gpt
   double dropout = 0;
   double lr = 3e-4;
+  int logical_ranks = 0;       // 0: those of the communicator
+  std::string order = "tree";  // or "any"; or "both", by turns
+  std::string shard = "none";
   std::string save;  // a file for the model and the data before the first step
 };
 

@@ -1,5 +1,7 @@
 #include "benchmarks/trainee.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "tutti/autograd/shape.h"
@@ -24,6 +26,11 @@ std::size_t storage_bytes(const std::vector<Tensor>& tensors) {
     if (tensor.defined() && seen.insert(tensor.storage().get()).second) bytes += tensor.storage()->bytes();
   }
   return bytes;
+}
+
+Shard shard_of(const std::string& name) {
+  const auto at = std::find(std::begin(shard_names), std::end(shard_names), name);
+  return static_cast<Shard>(at - std::begin(shard_names));
 }
 
 }  // namespace
@@ -65,34 +72,34 @@ std::int64_t units_of(const TrainSettings& train) {
 
 const char* unit_of(const TrainSettings& train) { return train.model == "gpt" ? "tokens" : "images"; }
 
-Trainee::Trainee(Communicator& comm, const TrainSettings& train)
-    : comm_(comm),
-      model_(make_model(train)),
-      batch_(micro_batch_of(comm.rank(), train)),
-      parallel_(*model_, comm),
-      optimizer_(model_->parameters(), {.lr = train.lr, .weight_decay = 0.1}) {}
-
-void Trainee::step() {
-  const Tensor loss = nn::cross_entropy((*model_)(batch_.inputs), batch_.targets);
-  parallel_.backward(loss);
-  optimizer_.step();
-  optimizer_.zero_grad();
-  last_ = loss.detach();
-  if (!first_.defined()) first_ = last_;
+Trainee::Trainee(Communicator& comm, const TrainSettings& train, ReduceOrder order)
+    : model_(make_model(train)),
+      order_(order),
+      parallel_(*model_, comm, {.shard = shard_of(train.shard), .order = order}),
+      optimizer_(parallel_.parameters(), {.lr = train.lr, .weight_decay = 0.1}) {
+  for (const int v : comm.logical_ranks()) batches_.push_back(micro_batch_of(v, train));
 }
 
-double Trainee::mean_over_ranks(const Tensor& loss) {
-  double value[] = {loss.item<double>()};
-  comm_.all_reduce(value, ReduceOp::avg);
-  return value[0];
+void Trainee::step() {
+  auto batch = batches_.begin();
+  for ([[maybe_unused]] const int v : parallel_.micro_batches()) {
+    parallel_.backward(nn::cross_entropy((*model_)(batch->inputs), batch->targets));
+    ++batch;
+  }
+  parallel_.step(optimizer_);
+  if (parallel_.stats().steps == 1) first_loss_ = parallel_.loss();
 }
 
 Footprint Trainee::footprint() const {
   std::vector<Tensor> parameters, gradients, state;
-  for (const auto& [name, parameter] : model_->parameters()) {
-    parameters.push_back(parameter);
-    gradients.push_back(parameter.grad());
-  }
+  const auto add = [&](const NamedTensors& ones) {
+    for (const auto& [name, parameter] : ones) {
+      parameters.push_back(parameter);
+      gradients.push_back(parameter.grad());
+    }
+  };
+  add(model_->parameters());
+  add(parallel_.parameters());  // slices, where it is sharded
   for (const auto& entry : optimizer_.state_dict()) state.push_back(entry.tensor);
   return {storage_bytes(parameters), storage_bytes(gradients), storage_bytes(state)};
 }

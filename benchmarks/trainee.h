@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "benchmarks/train.h"
 #include "tutti/nn/module.h"
@@ -9,6 +10,9 @@
 #include "tutti/parallel/data_parallel.h"
 
 namespace tutti::bench {
+
+// As Shard has them.
+inline constexpr const char* shard_names[] = {"none", "optimizer", "gradients", "parameters"};
 
 // One micro-batch: token ids and the ones that follow, or images and their classes.
 struct MicroBatch {
@@ -24,7 +28,7 @@ std::unique_ptr<nn::Module> make_model(const TrainSettings& train);
 std::int64_t units_of(const TrainSettings& train);
 const char* unit_of(const TrainSettings& train);
 
-// Held by this rank, each storage once.
+// Bytes of the tensors on this rank, each storage once. What DataParallel keeps to itself is not among them.
 struct Footprint {
   std::size_t parameters, gradients, optimizer;
 };
@@ -32,23 +36,22 @@ struct Footprint {
 // A model, with all that it takes to train it. Every step sees the same global batch.
 class Trainee {
  public:
-  Trainee(Communicator& comm, const TrainSettings& train);
+  Trainee(Communicator& comm, const TrainSettings& train, ReduceOrder order);
   void step();
-  // The mean over the global batch; a collective call.
-  double first_loss() { return mean_over_ranks(first_); }
-  double last_loss() { return mean_over_ranks(last_); }
+  // Of the first step; that of the last one is parallel().loss().
+  double first_loss() const { return first_loss_; }
   Footprint footprint() const;
   const nn::Module& model() const { return *model_; }
+  const DataParallel& parallel() const { return parallel_; }
+  ReduceOrder order() const { return order_; }
 
  private:
-  double mean_over_ranks(const Tensor& loss);
-
-  Communicator& comm_;
   std::unique_ptr<nn::Module> model_;
-  MicroBatch batch_;
+  std::vector<MicroBatch> batches_;  // of this rank's logical ranks
+  ReduceOrder order_;
   DataParallel parallel_;
   optim::AdamW optimizer_;
-  Tensor first_, last_;
+  double first_loss_ = 0;
 };
 
 }  // namespace tutti::bench

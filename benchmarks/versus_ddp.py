@@ -60,10 +60,12 @@ def main():
     given = parser.parse_args()
     options = [text for name in shape for text in (f"--{name}", str(getattr(given, name.replace("-", "_"))))]
 
+    ours = ["--backend", given.backend, "--logical-ranks", str(given.ranks)]  # one micro-batch on each rank
+
     with tempfile.TemporaryDirectory() as directory:
         begin = os.path.join(directory, "begin.safetensors")
         commands = {
-            "tutti": [given.bench, "train", "--backend", given.backend, *options, "--save", begin],
+            "tutti": [given.bench, "train", *options, *ours, "--save", begin],
             "pytorch": [given.python, DDP, *options, "--load", begin],
             "pytorch plain": [given.python, DDP, *options, "--load", begin, "--plain"],
         }

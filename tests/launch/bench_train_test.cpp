@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <bit>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -31,7 +32,8 @@ void check_gpt(const std::string& command, const char* backend, int ranks) {
   EXPECT_EQ(document["backend"], backend);
   EXPECT_EQ(document["ranks"], ranks);
   EXPECT_EQ(document["unit"], "tokens");
-  EXPECT_EQ(document["units_per_step"], ranks * 2 * 8);
+  const auto units = std::bit_ceil(static_cast<unsigned>(ranks)) * 2 * 8;  // as many logical ranks
+  EXPECT_EQ(document["units_per_step"], units);
   EXPECT_EQ(document["peak_rss_bytes"].size(), static_cast<std::size_t>(ranks));
   EXPECT_GT(document["peak_rss_bytes"][0], 1'000'000);
   ASSERT_EQ(document["rows"].size(), 1u);
@@ -40,7 +42,7 @@ void check_gpt(const std::string& command, const char* backend, int ranks) {
   EXPECT_LT(row["last_loss"], row["first_loss"]);
   EXPECT_LE(row["step_ms_min"], row["step_ms"]);
   EXPECT_LE(row["step_ms"], row["step_ms_max"]);
-  EXPECT_NEAR(row["units_per_s_max"].get<double>(), ranks * 16e3 / row["step_ms_min"].get<double>(), 1e-3);
+  EXPECT_NEAR(row["units_per_s_max"].get<double>(), units * 1e3 / row["step_ms_min"].get<double>(), 1e-3);
   const auto bytes = document["parameters"].get<std::int64_t>() * 4;
   EXPECT_EQ(row["parameter_bytes"], bytes);
   EXPECT_EQ(row["gradient_bytes"], bytes);
@@ -59,12 +61,54 @@ TEST(BenchTrain, MeasuresThreadsAndProcesses) {
 TEST(BenchTrain, MeasuresMpi) { check_gpt(MPIRUN " -n 2 " TUTTI_BENCH, "mpi", 2); }
 #endif
 
+TEST(BenchTrain, TakesAnyNumberOfLogicalRanks) {
+  const auto run = [](int ranks) {
+    return document_of(
+        fmt::format(TUTTI_BENCH " train {} --backend threads --logical-ranks 4 -n {}", tiny_gpt, ranks));
+  };
+  const auto together = run(4);
+  EXPECT_EQ(together["units_per_step"], 4 * 2 * 8);
+  for (const int ranks : {1, 3}) {
+    const auto fewer = run(ranks);
+    EXPECT_EQ(fewer["units_per_step"], together["units_per_step"]);
+    EXPECT_EQ(fewer["rows"][0]["first_loss"], together["rows"][0]["first_loss"]) << ranks;
+    EXPECT_EQ(fewer["rows"][0]["last_loss"], together["rows"][0]["last_loss"]) << ranks;
+  }
+}
+
+TEST(BenchTrain, ComparesTheOrders) {
+  const auto document = document_of(fmt::format(TUTTI_BENCH " train {} --order both", tiny_gpt));
+  ASSERT_EQ(document["rows"].size(), 2u);
+  const auto &tree = document["rows"][0], &any = document["rows"][1];
+  EXPECT_EQ(tree["order"], "tree");
+  EXPECT_EQ(any["order"], "any");
+  EXPECT_NEAR(tree["last_loss"].get<double>(), any["last_loss"].get<double>(), 1e-4);
+  EXPECT_NEAR(document["tree_to_any"].get<double>(),
+              tree["step_ms"].get<double>() / any["step_ms"].get<double>(), 1e-9);
+  for (const auto& row : document["rows"]) {
+    EXPECT_GE(row["waiting"], 0);
+    EXPECT_LE(row["waiting"], 1);
+  }
+}
+
+TEST(BenchTrain, ShardsWhatItIsTold) {
+  const auto run = [](const char* shard) {
+    return document_of(fmt::format(TUTTI_BENCH " train {} --shard {}", tiny_gpt, shard))["rows"][0];
+  };
+  const auto whole = run("none");
+  for (const char* shard : {"optimizer", "gradients", "parameters"}) {
+    const auto part = run(shard);
+    EXPECT_EQ(part["last_loss"], whole["last_loss"]) << shard;
+    EXPECT_LT(part["optimizer_bytes"], 0.7 * whole["optimizer_bytes"].get<double>()) << shard;
+  }
+}
+
 TEST(BenchTrain, PrintsATable) {
   const auto result = shell(TUTTI_BENCH " train -n 2 --backend threads --model cnn --steps 2 --warmup 2");
   EXPECT_EQ(result.code, 0) << result.err;
   for (const char* part :
        {"train: cnn of 421642 parameters, 2 ranks, back end threads",
-        "\nstep: ", "\nimages/s: ", "\nloss: 2.",
+        "\norder: tree\nstep: ", " % of backward waiting\n", "\nimages/s: ", "\nloss: 2.",
         "\nMB on rank 0: parameters 1.7, gradients 1.7, optimizer 3.4", "\npeak MB of each rank: "})
     EXPECT_THAT(result.out, HasSubstr(part));
 }
@@ -84,6 +128,10 @@ TEST(BenchTrain, SavesWhatItBeginsFrom) {
 TEST(BenchTrain, SaysWhatIsWrongWithItsArguments) {
   EXPECT_EQ(shell(TUTTI_BENCH " train --model rnn").code, 2);
   EXPECT_EQ(shell(TUTTI_BENCH " train --warmup 1").code, 2);
+  EXPECT_EQ(shell(TUTTI_BENCH " train --shard everything").code, 2);
+  const auto few = shell(TUTTI_BENCH " train --backend threads -n 3 --logical-ranks 2");
+  EXPECT_EQ(few.code, 1);
+  EXPECT_THAT(few.err, HasSubstr("2 of them serve at most 2 ranks, not 3"));
   const auto heads = shell(TUTTI_BENCH " train --backend threads --heads 5");
   EXPECT_EQ(heads.code, 1);
   EXPECT_THAT(heads.err, HasSubstr("heads"));
