@@ -126,6 +126,21 @@ TEST(TuttiRun, ReportsTheSignalThatKilledARank) {
             "tutti-run: rank 1 was killed by signal 11 (Segmentation fault); ending the others\n");
 }
 
+// Rank 0 fails for its sake, and both have ended when tutti-run, which was stopped meanwhile, looks.
+TEST(TuttiRun, NamesARankThatWasKilledBeforeOneThatFailed) {
+  const TemporaryDirectory directory;
+  const auto result =
+      shell(fmt::format(
+          "cd {}; " TUTTI_RUN " -n 2 sh -c 'echo $$ > .$TUTTI_RANK; mv .$TUTTI_RANK $TUTTI_RANK; "
+          "while [ ! -e go ]; do sleep 0.05; done; [ $TUTTI_RANK = 1 ] && kill -KILL $$; exit 5' & "
+          "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -STOP $!; touch go; "
+          "for rank in 0 1; do until grep -q ') Z' /proc/$(cat $rank)/stat; do sleep 0.05; done; done; "
+          "kill -CONT $!; wait $!",
+          directory.path().string()));
+  EXPECT_EQ(result.code, 128 + 9);
+  EXPECT_EQ(result.err, "tutti-run: rank 1 was killed by signal 9 (Killed)\n");
+}
+
 TEST(TuttiRun, KillsARankThatDoesNotHearSigterm) {
   const auto result = tutti_run(
       "-n 2 --grace 0.2 sh -c 'trap \"\" TERM; [ $TUTTI_RANK = 0 ] && sleep 0.5 && exit 9; while true; do "

@@ -93,10 +93,14 @@ void Supervisor::reap() {
   // Of ranks that ended since the last look, a killed one comes first: the others most likely failed for its
   // sake.
   std::vector<std::pair<std::size_t, int>> ended;
-  for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
-    int status = 0;
-    if (ranks_[rank].running && waitpid(ranks_[rank].pid, &status, WNOHANG) == ranks_[rank].pid) {
+  // Again until none has: one that a killed rank made fail may end while this goes on, past the killed one.
+  for (bool more = true; more;) {
+    more = false;
+    for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
+      int status = 0;
+      if (!ranks_[rank].running || waitpid(ranks_[rank].pid, &status, WNOHANG) != ranks_[rank].pid) continue;
       ranks_[rank].running = false;
+      more = true;
       if (status != 0) ended.emplace_back(rank, status);
     }
   }
