@@ -6,17 +6,8 @@
 namespace tutti::test {
 namespace {
 
-using testing::AnyOf;
 using testing::HasSubstr;
-using testing::StartsWith;
 using testing::ThrowsMessage;
-
-TEST(Device, WithoutAGpuSaysWhy) {
-  std::string why;
-  if (Device::has_cuda(&why)) GTEST_SKIP() << "this machine has a GPU";
-  EXPECT_THAT(why, AnyOf(StartsWith("Tutti was built without CUDA: "), HasSubstr("NVIDIA driver")));
-  EXPECT_THAT([] { Device::cuda(); }, ThrowsMessage<DeviceError>("Device::cuda: " + why));
-}
 
 TEST_F(GpuTest, ASecondLookAtTheReasonFindsNone) {
   std::string why = "left over";
