@@ -1,6 +1,7 @@
 #include "tutti/nn/module.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "nn/walk.h"
 #include "tutti/core/error.h"
@@ -33,8 +34,9 @@ void convert(Module& module, F&& converted) {
 }  // namespace
 
 struct Module::Hooks {
-  std::vector<std::function<void(const Tensor&)>> before;
-  std::vector<std::function<Tensor(const Tensor&, const Tensor&)>> after;
+  // A hook may register another one while it runs, which then runs too: a deque moves none.
+  std::deque<std::function<void(const Tensor&)>> before;
+  std::deque<std::function<Tensor(const Tensor&, const Tensor&)>> after;
 };
 
 void Module::register_forward_pre_hook(std::function<void(const Tensor& x)> hook) {
@@ -48,9 +50,10 @@ void Module::register_forward_hook(std::function<Tensor(const Tensor& x, const T
 }
 
 Tensor Module::call_with_hooks(const Tensor& x) {
-  for (const auto& hook : hooks_->before) hook(x);
+  const auto hooks = hooks_;
+  for (std::size_t i = 0; i < hooks->before.size(); ++i) hooks->before[i](x);
   Tensor y = forward(x);
-  for (const auto& hook : hooks_->after) y = hook(x, y);
+  for (std::size_t i = 0; i < hooks->after.size(); ++i) y = hooks->after[i](x, y);
   return y;
 }
 

@@ -93,17 +93,17 @@ Tensor recompute(const std::shared_ptr<Module>& module, const Tensor& x) {
   for (const auto& [name, tensor] : module->parameters()) {
     if (tensor.requires_grad()) inputs.push_back(tensor);
   }
-  if (!autograd::should_record(inputs)) return module->forward(x);
+  if (!autograd::should_record(inputs)) return (*module)(x);
   State before = copy_state(*module);
   Tensor out;
   {
     NoGrad no_grad;
-    out = module->forward(x);
+    out = (*module)(x);
   }
   return autograd::record_replay("recompute", {out}, inputs,
                                  [module, before = std::move(before)](const std::vector<Tensor>& again) {
                                    const Rewound rewound(*module, before);
-                                   return std::vector{module->forward(again[0])};
+                                   return std::vector{(*module)(again[0])};
                                  })[0];
 }
 

@@ -15,7 +15,7 @@ Module& Sequential::operator[](std::size_t index) {
 
 Tensor Sequential::forward(const Tensor& x) {
   Tensor y = x;
-  for (const auto& module : modules_) y = module->forward(y);
+  for (const auto& module : modules_) y = (*module)(y);
   return y;
 }
 

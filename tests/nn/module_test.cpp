@@ -7,6 +7,7 @@
 #include "tutti/core/error.h"
 #include "tutti/nn/activation.h"
 #include "tutti/nn/linear.h"
+#include "tutti/nn/recompute.h"
 #include "tutti/nn/sequential.h"
 #include "tutti/tensor/creation.h"
 
@@ -48,6 +49,56 @@ struct Everything : nn::Module {
 TEST(Module, NamesAreDottedPaths) {
   EXPECT_THAT(names_of(mlp(Generator(1)).parameters()), ElementsAre("0.weight", "0.bias", "2.weight"));
   EXPECT_EQ(mlp(Generator(1)).parameter_count(), 3 * 4 + 4 + 4 * 2);
+}
+
+TEST(Module, HooksRunAroundEachCall) {
+  nn::ReLU relu;
+  std::vector<std::string> calls;
+  relu.register_forward_pre_hook([&](const Tensor& x) { calls.push_back("before " + x.shape().str()); });
+  relu.register_forward_hook([&](const Tensor& x, const Tensor& y) {
+    calls.push_back("after " + x.shape().str());
+    return y + 1;
+  });
+  relu.register_forward_hook([](const Tensor&, const Tensor& y) { return y * 2; });
+  const auto result = [&] { return relu(full({2}, -1)).to_vector<float>(); };
+  EXPECT_THAT(result(), ElementsAre(2, 2));  // the first hook's result goes through the second
+  EXPECT_THAT(calls, ElementsAre("before [2]", "after [2]"));
+  relu.forward(ones({2}));
+  EXPECT_EQ(calls.size(), 2u);
+  nn::ReLU moved = std::move(relu);
+  moved(ones({3}));
+  EXPECT_EQ(calls.back(), "after [3]");
+}
+
+TEST(Module, HooksMayRegisterOthers) {
+  nn::ReLU relu;
+  int runs = 0;
+  relu.register_forward_pre_hook([&](const Tensor&) {
+    if (runs++ > 0) return;
+    for (int i = 0; i < 100; ++i) relu.register_forward_pre_hook([&](const Tensor&) { ++runs; });
+  });
+  relu(ones({}));
+  EXPECT_EQ(runs, 101);
+}
+
+TEST(Module, HooksRunInASequentialAndWhereItIsRunAgain) {
+  int runs = 0;
+  const auto counted = [&] {
+    nn::Linear layer(2, 2, Generator(1));
+    layer.register_forward_pre_hook([&](const Tensor&) { ++runs; });
+    return layer;
+  };
+  nn::Sequential net(counted(), nn::Recompute(nn::Sequential(counted())), nn::Recompute(counted()));
+  const Tensor y = sum(net(ones({2})));
+  EXPECT_EQ(runs, 3);
+  y.backward();
+  EXPECT_EQ(runs, 5);
+}
+
+TEST(Module, AHooksErrorIsTheCalls) {
+  nn::ReLU relu;
+  relu.register_forward_pre_hook([](const Tensor&) { throw ConfigError("not today"); });
+  EXPECT_THAT([&] { relu(ones({})); }, ThrowsMessage<ConfigError>(HasSubstr("not today")));
 }
 
 TEST(Module, ParametersOnceStateUnderEveryName) {

@@ -13,7 +13,7 @@ namespace tutti::nn {
 /// `(*module)(x)`, of which only `x` is kept: the backward pass runs the module again (see
 /// tutti::recompute). The gradients have the same bits as without, and the module is left as one run leaves
 /// it: for the second one, generators, buffers and modes are as they were before the first, and then again as
-/// they are. The hooks of parameters run once, as ever.
+/// they are. The hooks of parameters run once, as ever; forward hooks of the module in either run.
 /// \throws ConfigError without a module; else as tutti::recompute does.
 Tensor recompute(const std::shared_ptr<Module>& module, const Tensor& x);
 
