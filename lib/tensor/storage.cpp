@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kernels/memory.h"
+#include "tutti/core/error.h"
 
 namespace tutti {
 
@@ -20,6 +21,7 @@ Storage::Storage(void* data, std::size_t bytes, Device device, std::shared_ptr<v
     : data_(data), bytes_(bytes), device_(device), owner_(std::move(owner)), owned_(owned) {}
 
 void Storage::set_memory(void* data, std::shared_ptr<void> owner) {
+  if (owned_) throw DeviceError("set_memory: only a storage on external memory can be given other memory");
   data_ = data;
   owner_ = std::move(owner);
 }

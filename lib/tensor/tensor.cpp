@@ -35,12 +35,13 @@ void* Tensor::raw_data() const {
 }
 
 void Tensor::set_storage(std::shared_ptr<Storage> storage, std::int64_t offset) {
+  if (!storage) throw DeviceError("set_storage: there is no memory");
   if (storage->device() != device()) {
     throw DeviceError(fmt::format("set_storage: the tensor is on {}, the memory on {}", device().str(),
                                   storage->device().str()));
   }
-  const std::size_t end = static_cast<std::size_t>(offset + numel()) * size_of(dtype());
-  if (offset < 0 || end > storage->bytes()) {
+  const auto room = static_cast<std::int64_t>(storage->bytes() / size_of(dtype()));
+  if (offset < 0 || numel() > room || offset > room - numel()) {
     throw ShapeError(fmt::format("set_storage: {} elements of {} from {} on do not fit into {} bytes",
                                  numel(), name_of(dtype()), offset, storage->bytes()));
   }

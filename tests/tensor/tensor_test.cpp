@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <memory>
+#include <vector>
+
 #include "tutti/autograd/shape.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
@@ -106,6 +110,48 @@ TEST(Creation, FromBufferSharesMemory) {
   Tensor x = from_buffer(values, {2, 2});
   x.mul_(10);
   EXPECT_EQ(values[3], 40);
+}
+
+TEST(Tensor, MovesOntoOtherMemoryThroughAllHandles) {
+  Tensor x = arange(6).to(DType::f32).reshape({2, 3}).transpose(0, 1);
+  const Tensor handle = x, view = x.detach();
+  const Tensor flat = arange(10).to(DType::f32);
+  x.set_storage(flat.storage(), 4);
+  EXPECT_THAT(handle.to_vector<float>(), ElementsAre(4, 5, 6, 7, 8, 9));
+  EXPECT_TRUE(handle.is_contiguous());
+  EXPECT_THAT(view.to_vector<float>(), ElementsAre(0, 3, 1, 4, 2, 5));
+  handle.detach().fill_(1);
+  EXPECT_EQ(flat.to_vector<float>()[9], 1);
+}
+
+TEST(Tensor, RefusesMemoryThatIsTooSmall) {
+  Tensor x = zeros({6});
+  const auto storage = zeros({10}).storage();
+  for (const std::int64_t offset :
+       {std::int64_t{5}, std::int64_t{-1}, std::int64_t{1} << 62, std::numeric_limits<std::int64_t>::max()}) {
+    EXPECT_THROW(x.set_storage(storage, offset), ShapeError) << offset;
+  }
+  EXPECT_THROW(x.set_storage(nullptr), DeviceError);
+  EXPECT_THROW(Tensor().set_storage(storage), Error);
+  EXPECT_EQ(x.to_vector<float>(), std::vector<float>(6, 0));
+}
+
+TEST(Storage, TakesOtherMemoryWhereItIsExternal) {
+  const auto first = std::make_shared<std::vector<float>>(4, 1.0f),
+             second = std::make_shared<std::vector<float>>(4, 2.0f);
+  const auto storage = Storage::external(first->data(), 16, Device::cpu(), first);
+  const Tensor x(storage, DType::f32, {4}, {1}), part = x.slice(0, 1, 3);
+  const auto version = storage->version();
+  storage->set_memory(second->data(), second);
+  EXPECT_EQ(first.use_count(), 1);
+  EXPECT_THAT(part.to_vector<float>(), ElementsAre(2, 2));
+  storage->set_memory(nullptr, nullptr);
+  EXPECT_EQ(second.use_count(), 1);
+  EXPECT_THROW(part.to_vector<float>(), Error);
+  EXPECT_THROW(part.detach().zero_(), Error);
+  EXPECT_EQ(x.shape(), Shape{4});
+  EXPECT_EQ(storage->version(), version + 1);  // of the attempt to zero it
+  EXPECT_THROW(zeros({4}).storage()->set_memory(first->data(), first), DeviceError);
 }
 
 TEST(HalfPrecision, RoundsToNearestEven) {

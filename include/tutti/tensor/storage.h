@@ -26,6 +26,7 @@ class Storage {
 
   /// Puts other memory, of as many bytes, under the tensors on memory that was `external`; or none, and the elements
   /// are out of reach until there is some again. Not a change in place for the tape: the elements are to be the same.
+  /// \throws DeviceError for memory that this storage allocated.
   void set_memory(void* data, std::shared_ptr<void> owner);
 
   void* data() const { return data_; }

@@ -78,7 +78,7 @@ class Tensor {
 
   /// Moves this tensor, through all of its handles, onto other memory, which holds its elements side by side from
   /// element `offset` on. Views of it, and handles that `detach` made, stay where they were.
-  /// \throws ShapeError when there is no room for them, DeviceError for another device.
+  /// \throws ShapeError when there is no room for them, DeviceError for another device, or none.
   void set_storage(std::shared_ptr<Storage> storage, std::int64_t offset = 0);
 
   /// A view with other sizes and strides on the same storage; not recorded for gradients.
