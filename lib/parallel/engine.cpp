@@ -61,7 +61,8 @@ DataParallel::Engine::Engine(nn::Module& model, Communicator& group, const DataP
 
 // A bucket for each unit, the last ones first, for backward completes these first.
 void DataParallel::Engine::make_units(nn::Module& model) {
-  const bool even = ranks.count() % comm.size() == 0;
+  // Six logical ranks on two ranks are four and two.
+  const bool even = ranks.largest_local_count() * comm.size() == ranks.count();
   gathering = std::make_shared<parallel::Gathering>(
       comm, parallel::find_units(model, trained, options.bucket_bytes), even);
   pool_ = std::make_unique<parallel::MemoryPool>(comm);

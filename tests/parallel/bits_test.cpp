@@ -55,8 +55,11 @@ TEST_P(Bits, AreThoseWithoutSharding) {
 
 TEST_P(Bits, OfAnUnevenNumberOfLogicalRanks) {
   const auto alone = result_of(1, {.model = GetParam(), .steps = 6}, 6);
-  for (const int size : {2, 4, 5, 6}) {
-    EXPECT_EQ(result_of(size, {.model = GetParam(), .steps = 6}, 6), alone) << size;
+  for (const Shard shard : {Shard::none, Shard::gradients, Shard::parameters}) {
+    for (const int size : {2, 4, 5, 6}) {
+      EXPECT_EQ(result_of(size, {.model = GetParam(), .shard = shard, .steps = 6}, 6), alone)
+          << size << " ranks, sharding " << static_cast<int>(shard);
+    }
   }
 }
 
