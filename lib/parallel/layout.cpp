@@ -29,14 +29,33 @@ std::vector<NamedTensors> plan_buckets(const NamedTensors& parameters, std::size
   return plan;
 }
 
+// Shares as small as can be: a tensor on whose inside a share would start elsewhere is moved on, by less than a chunk.
 Layout::Layout(const NamedTensors& tensors, int shares) {
-  const std::int64_t unit = shares > 1 ? kernels::SumSquares::chunk : line;
-  for (const auto& [name, tensor] : tensors) {
-    offsets.push_back(total);
-    total = round_up(total + tensor.numel(), unit);
-  }
-  share = round_up((total + shares - 1) / shares, unit);
+  std::int64_t least = 0;
+  for (const auto& [name, tensor] : tensors) least += round_up(tensor.numel(), line);
+  share = round_up((least + shares - 1) / shares, line);
+  while (!place(tensors, shares)) share += line;
   total = share * shares;
+}
+
+bool Layout::place(const NamedTensors& tensors, int shares) {
+  constexpr std::int64_t chunk = kernels::SumSquares::chunk;
+  offsets.clear();
+  std::int64_t end = 0;
+  for (const auto& [name, tensor] : tensors) {
+    std::int64_t begin = round_up(end, line);
+    std::int64_t left = share > 0 ? share - begin % share : 0;  // of the share that it begins in
+    if (tensor.numel() > left) {
+      begin += left % chunk;
+      left -= left % chunk;
+      if (left == 0) left = share;
+    }
+    const bool in_two = tensor.numel() > left, in_three = tensor.numel() > left + share;
+    if ((in_two && left % chunk != 0) || (in_three && share % chunk != 0)) return false;
+    offsets.push_back(begin);
+    end = begin + tensor.numel();
+  }
+  return end <= share * shares;
 }
 
 }  // namespace tutti::parallel

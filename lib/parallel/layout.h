@@ -15,13 +15,16 @@ std::vector<NamedTensors> plan_buckets(const NamedTensors& parameters, std::size
 
 // Where each of `tensors` stands in a flat buffer that `shares` ranks divide evenly.
 struct Layout {
-  // A share starts where the sums of optim::grad_norm start anew, so that a rank can sum its own; what is not shared
-  // starts at cache lines.
+  // Where a share starts within a tensor, the sums of optim::grad_norm start anew too, so that a rank can sum its own.
+  // Tensors start at cache lines.
   Layout(const NamedTensors& tensors, int shares);
 
   std::vector<std::int64_t> offsets;  // in elements
   std::int64_t share = 0;
   std::int64_t total = 0;
+
+ private:
+  bool place(const NamedTensors& tensors, int shares);
 };
 
 }  // namespace tutti::parallel
