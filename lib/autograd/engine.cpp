@@ -65,6 +65,7 @@ void accumulate(Meta& leaf, const Inflow& inflow) {
     leaf.grad.add_(inflow.sum());
   }
   leaf.grad_is_stale = false;
+  leaf.grad_arrived = true;
 }
 
 class Run {

@@ -11,6 +11,7 @@ namespace tutti::parallel {
 namespace {
 
 bool& stale(const Tensor& parameter) { return parameter.autograd_meta()->grad_is_stale; }
+bool& arrived(const Tensor& parameter) { return parameter.autograd_meta()->grad_arrived; }
 
 }  // namespace
 
@@ -18,6 +19,7 @@ Bucket::Bucket(NamedTensors parameters, const Reducing& reducing)
     : parameters_(std::move(parameters)),
       reducing_(reducing),
       layout_(parameters_, reducing.sharded ? reducing.comm.size() : 1),
+      aside_(parameters_.size()),
       ready_(parameters_.size(), false) {
   const DType dtype = parameters_[0].tensor.dtype();
   const bool alone = reducing.comm.size() == 1;
@@ -25,7 +27,9 @@ Bucket::Bucket(NamedTensors parameters, const Reducing& reducing)
     reducing.slots->reserve(bytes());
   } else {
     levels_.push_back(make_level(true));
-    if (reducing.hook && !alone) hooked_ = reducing.hook->reduction(levels_[0].flat, reducing.comm);
+    // Asked of one rank too: what it refuses, it refuses in any world.
+    if (reducing.hook) hooked_ = reducing.hook->reduction(levels_[0].flat, reducing.comm);
+    if (alone) hooked_.reset();
   }
   if (!reducing.sharded) return;
   const bool in_place = !levels_.empty() && (alone || hooked_);
@@ -52,6 +56,7 @@ void Bucket::aim(std::size_t level, bool replace) {
   while (!reducing_.slots && levels_.size() <= level) levels_.push_back(make_level(false));
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Tensor& parameter = parameters_[i].tensor;
+    arrived(parameter) = false;
     if (levels_.empty()) {
       parameter.set_grad({});
     } else {
@@ -73,7 +78,7 @@ std::vector<std::string> Bucket::replaced(std::size_t level) const {
 std::vector<std::string> Bucket::missing() const {
   std::vector<std::string> names;
   for (const auto& [name, parameter] : parameters_) {
-    if (levels_.empty() ? !parameter.grad().defined() : stale(parameter)) names.push_back(name);
+    if (!arrived(parameter)) names.push_back(name);
   }
   return names;
 }
@@ -81,8 +86,14 @@ std::vector<std::string> Bucket::missing() const {
 void Bucket::complete(std::size_t level) {
   if (levels_.empty()) return;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (stale(parameters_[i].tensor)) levels_[level].gradients[i].zero_();
-    stale(parameters_[i].tensor) = false;
+    const Tensor& parameter = parameters_[i].tensor;
+    Tensor& gradient = levels_[level].gradients[i];
+    if (stale(parameter)) {
+      gradient.zero_();
+    } else if (!arrived(parameter)) {
+      gradient.add_(zeros({}, {.dtype = gradient.dtype()}));  // else -0 stays, which + 0 is 0 in other worlds
+    }
+    stale(parameter) = false;
   }
   if (reducing_.hook) reducing_.hook->round(levels_[level].flat);
 }
@@ -91,6 +102,23 @@ void Bucket::merge(std::size_t level) {
   Tensor& below = levels_[level - 1].flat;
   below.add_(levels_[level].flat);
   if (reducing_.hook) reducing_.hook->round(below);
+}
+
+void Bucket::set_aside() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Tensor& parameter = parameters_[i].tensor;
+    aside_[i] = {parameter.grad(), stale(parameter), arrived(parameter)};
+    parameter.set_grad({});
+  }
+}
+
+void Bucket::put_back(std::size_t i) {
+  const auto aside = std::exchange(aside_[i], {});
+  if (!aside) return;
+  Tensor& parameter = parameters_[i].tensor;
+  parameter.set_grad(aside->gradient);
+  stale(parameter) = aside->stale;
+  arrived(parameter) = aside->arrived;
 }
 
 void Bucket::mark_ready(std::size_t parameter) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,12 +38,16 @@ class Bucket {
   void aim(std::size_t level, bool replace);
   // Names of the parameters whose gradient is not where `aim` put it.
   std::vector<std::string> replaced(std::size_t level) const;
-  // Names of those that no gradient has replaced.
+  // Names of those that got no gradient since `aim`.
   std::vector<std::string> missing() const;
   // A logical rank has had its last backward: what is missing counts as zero.
   void complete(std::size_t level);
   // Adds level `level` to the one below it.
   void merge(std::size_t level);
+
+  // Lets a backward pass that does not count add gradients elsewhere, until `put_back` for each parameter.
+  void set_aside();
+  void put_back(std::size_t parameter);
 
   // One more gradient of the last micro-batch is complete.
   void mark_ready(std::size_t parameter);
@@ -63,6 +68,11 @@ class Bucket {
     std::vector<Tensor> gradients;  // views of it
   };
 
+  struct Aside {
+    Tensor gradient;
+    bool stale, arrived;
+  };
+
   Level make_level(bool in_shared_memory) const;
   void collect(const Tensor& flat);
 
@@ -70,6 +80,7 @@ class Bucket {
   Reducing reducing_;
   Layout layout_;
   std::vector<Level> levels_;  // sums of subtrees, as many as were needed at once; none where slots are used
+  std::vector<std::optional<Aside>> aside_;
   std::vector<bool> ready_;
   std::size_t ready_count_ = 0;
   Tensor share_;

@@ -17,15 +17,23 @@
 namespace tutti {
 namespace {
 
+std::string frozen_in(const nn::Module& model) {
+  std::string lines;
+  for (const auto& [name, tensor] : model.parameters()) {
+    if (!tensor.requires_grad()) lines += fmt::format("{} requires no gradient\n", name);
+  }
+  return lines;
+}
+
 std::string settings_of(const DataParallelOptions& options, const LogicalRanks& ranks,
                         const nn::Module& model) {
   return fmt::format(
       "logical_ranks {}\nfirst_bucket_bytes {}\nbucket_bytes {}\nallow_unused {}\nshard {}\norder {}\nhook "
       "{}\n"
-      "check_every {}\ngenerators {}\n",
+      "check_every {}\ngenerators {}\n{}",
       ranks.count(), options.first_bucket_bytes, options.bucket_bytes, options.allow_unused,
       static_cast<int>(options.shard), static_cast<int>(options.order), options.hook != nullptr,
-      options.check_every, model.generators().size());
+      options.check_every, model.generators().size(), frozen_in(model));
 }
 
 void broadcast(const NamedGenerators& generators, Communicator& comm) {
@@ -101,14 +109,7 @@ double DataParallel::clip_grad_norm_(double max_norm) {
 }
 
 void DataParallel::step(optim::Optimizer& optimizer) {
-  optimizer.step();
-  ++engine_->updates;
-  if (engine_->gathering) {
-    engine_->gathering->updated();
-  } else {
-    for (auto& shards : engine_->shards) shards.start_gather(comm_);
-    for (auto& shards : engine_->shards) shards.finish_gather();
-  }
+  engine_->update(optimizer);
   const auto every = engine_->options.check_every;
   if (every > 0 && engine_->stats.steps % every == 0) check_divergence();
 }

@@ -50,7 +50,7 @@ DataParallel::Engine::Engine(nn::Module& model, Communicator& group, const DataP
       order_known_(group.size() == 1 || options.shard != Shard::none) {
   const bool transient =
       options.shard >= Shard::gradients && ranks.largest_local_count() == 1 && !options.hook;
-  if (transient) slots_ = std::make_unique<parallel::Slots>(comm);
+  if (transient) slots = std::make_unique<parallel::Slots>(comm);
   if (options.shard == Shard::parameters) {
     make_units(model);
   } else {
@@ -63,9 +63,9 @@ DataParallel::Engine::Engine(nn::Module& model, Communicator& group, const DataP
 void DataParallel::Engine::make_units(nn::Module& model) {
   // Six logical ranks on two ranks are four and two.
   const bool even = ranks.largest_local_count() * comm.size() == ranks.count();
+  pool = std::make_unique<parallel::MemoryPool>(comm);
   gathering = std::make_shared<parallel::Gathering>(
-      comm, parallel::find_units(model, trained, options.bucket_bytes), even);
-  pool_ = std::make_unique<parallel::MemoryPool>(comm);
+      comm, *pool, parallel::find_units(model, trained, options.bucket_bytes), even);
   constexpr std::size_t no_limit = -1;
   std::vector<NamedTensors> plan;
   for (std::size_t unit = gathering->units().size(); unit-- > 0;) {
@@ -90,7 +90,7 @@ void DataParallel::Engine::listen() {
 
 void DataParallel::Engine::make_buckets(const std::vector<NamedTensors>& plan) {
   const parallel::Reducing reducing{
-      comm, options.order, options.hook.get(), comm.size() > 1, options.shard != Shard::none, slots_.get()};
+      comm, options.order, options.hook.get(), comm.size() > 1, options.shard != Shard::none, slots.get()};
   buckets.clear();
   places_.resize(trained.size());
   for (const auto& part : plan) {
@@ -100,7 +100,7 @@ void DataParallel::Engine::make_buckets(const std::vector<NamedTensors>& plan) {
       places_[static_cast<std::size_t>(place)] = {buckets.size(), i};
     }
     buckets.emplace_back(part, reducing);
-    if (options.shard != Shard::none) shards.emplace_back(buckets.back(), comm, pool_.get());
+    if (options.shard != Shard::none) shards.emplace_back(buckets.back(), comm, pool.get());
   }
   stats.buckets = buckets.size();
   stats.bytes = 0;
@@ -130,9 +130,10 @@ void DataParallel::Engine::adopt_order() {
   make_buckets(plan_buckets(in_order, options.first_bucket_bytes, options.bucket_bytes));
 }
 
-void DataParallel::Engine::refuse(const std::string& why) const {
+void DataParallel::Engine::refuse(const std::string& why) {
   const std::string message = fmt::format("data parallel: {}", why);
   if (comm.size() > 1) comm.abort(message);  // else the others wait for this rank
+  leave_step();
   throw AutogradError(message);
 }
 
@@ -152,7 +153,7 @@ void DataParallel::Engine::end_iteration(std::size_t leaf) {
   in_loop_ = open_ = leaf + 1 < schedule_.leaves();
 }
 
-void DataParallel::Engine::check_place() const {
+void DataParallel::Engine::check_place() {
   const int local = ranks.local_count();
   if (in_loop_ && !open_) {
     refuse("backward was called twice for one micro-batch; gradients of several losses add up under no_sync");
@@ -167,7 +168,7 @@ void DataParallel::Engine::check_place() const {
   }
 }
 
-void DataParallel::Engine::check_trained() const {
+void DataParallel::Engine::check_trained() {
   const auto now_frozen =
       std::ranges::find_if(trained, [](auto& one) { return !one.tensor.requires_grad(); });
   const auto now_trained =
@@ -181,6 +182,37 @@ void DataParallel::Engine::check_trained() const {
   }
 }
 
+std::int64_t DataParallel::Engine::slice_updates() const {
+  std::int64_t sum = 0;
+  for (const auto& part : shards) sum += updates_of(part.slices());
+  return sum;
+}
+
+void DataParallel::Engine::check_slices() {
+  if (slice_updates() == slice_updates_) return;
+  refuse(
+      "an optimizer has updated slices by itself; sharded, call DataParallel::step, which gives all ranks "
+      "each "
+      "other's");
+}
+
+// Ranks that have no elements of a parameter have a slice of it all the same.
+void DataParallel::Engine::update(optim::Optimizer& optimizer) {
+  const auto before = slice_updates();
+  optimizer.step();
+  ++updates;
+  slice_updates_ = slice_updates();
+  if (!shards.empty() && slice_updates_ == before) {
+    throw ConfigError(
+        "data parallel: the optimizer updates no slice of this rank; sharded, make it of what "
+        "DataParallel::parameters gives");
+  }
+  for (auto& part : shards) part.mark_updated();
+  if (gathering) return gathering->updated();
+  for (auto& part : shards) part.start_gather(comm);
+  for (auto& part : shards) part.finish_gather();
+}
+
 std::int64_t DataParallel::Engine::count_updates() const {
   if (options.shard == Shard::none) return updates_of(trained);
   return updates;
@@ -188,16 +220,48 @@ std::int64_t DataParallel::Engine::count_updates() const {
 
 void DataParallel::Engine::begin_micro_batch() {
   // One backward pass adds a single gradient to what is there, as the sum of two subtrees would be.
-  fused_ = sync && !options.hook && !slots_ && schedule_.merges(leaf_) > 0;
+  fused_ = sync && !options.hook && !slots && schedule_.merges(leaf_) > 0;
   for (auto& bucket : buckets) bucket.aim(level(), !fused_);
   losses_.push_back(0);
   leaf_begun_ = empty_ = true;
 }
 
 void DataParallel::Engine::backward(const Tensor& loss, double weight) {
+  const auto begin = std::chrono::steady_clock::now();
+  bool ended = false;
+  try {
+    ended = pass(loss, weight);
+  } catch (const CommError&) {
+    leave_step();
+    throw;
+  } catch (const std::exception& error) {
+    if (comm.size() > 1) comm.abort(error.what());  // else the others wait for this rank
+    leave_step();
+    throw;
+  }
+  if (ended) {
+    const auto waiting = std::chrono::steady_clock::now();
+    meet();
+    stats.waiting += std::chrono::steady_clock::now() - waiting;
+  }
+  stats.backward += std::chrono::steady_clock::now() - begin;
+  check_unused();
+}
+
+// An error in the middle: what comes next is a step from its beginning.
+void DataParallel::Engine::leave_step() {
+  leaf_ = 0;
+  in_loop_ = open_ = step_begun_ = leaf_begun_ = running_ = idle_ = reducing_ = false;
+  if (gathering) gathering->end_backward();
+  randomness_.begin(ranks.first());
+}
+
+// Whether it was the step's last.
+bool DataParallel::Engine::pass(const Tensor& loss, double weight) {
   check_place();
   if (!step_begun_) {
     check_trained();
+    check_slices();
     if (!order_known_ && stats.steps > 0) adopt_order();
     updates_between_ = count_updates() - updates_before_;
     updates_before_ = count_updates();
@@ -215,38 +279,50 @@ void DataParallel::Engine::backward(const Tensor& loss, double weight) {
       }
     }
   }
-  const auto begin = std::chrono::steady_clock::now();
   reducing_ = sync && leaf_ + 1 == schedule_.leaves();
+  if (reducing_) came_.clear();
   run(loss, weight);
-  if (sync) {
-    if (reducing_) {
-      const auto waiting = std::chrono::steady_clock::now();
-      end_step();
-      stats.waiting += std::chrono::steady_clock::now() - waiting;
-    } else {
-      end_micro_batch();
-    }
-  }
-  stats.backward += std::chrono::steady_clock::now() - begin;
-  check_unused();
+  if (!sync) return false;
+  if (!reducing_) return end_micro_batch(), false;
+  const auto waiting = std::chrono::steady_clock::now();
+  end_step();
+  stats.waiting += std::chrono::steady_clock::now() - waiting;
+  return true;
 }
 
 void DataParallel::Engine::run(const Tensor& loss, double weight) {
   next_ = 0;
   for (auto& bucket : buckets) bucket.reset();
-  if (weight == 0) return;
+  // Where parameters are gathered, the others' backward passes need this rank in its own.
+  if (weight == 0) return gathering && gathering->even() ? run_idle(loss) : void();
   empty_ = false;
   if (loss.numel() != 1) return loss.backward();  // says what is wrong
   losses_.back() += loss.item<double>() * weight;
-  try {
-    loss.backward(tutti::full(loss.shape(), weight / ranks.count(), {loss.dtype(), loss.device()}));
-  } catch (const CommError&) {
-    throw;
-  } catch (const std::exception& error) {
-    if (comm.size() > 1) comm.abort(error.what());
-    throw;
+  go_back(loss, weight / ranks.count());
+}
+
+void DataParallel::Engine::run_idle(const Tensor& loss) {
+  if (!loss.defined() || !loss.requires_grad()) {
+    refuse(
+        "where parameters are sharded, a micro-batch without samples has a loss that depends on them too: "
+        "its "
+        "backward pass gathers them with the other ranks");
   }
+  for (auto& bucket : buckets) bucket.set_aside();
+  idle_ = true;
+  go_back(loss, 0);
+  idle_ = false;
+  for (auto& bucket : buckets) {
+    for (std::size_t i = 0; i < bucket.parameters().size(); ++i) bucket.put_back(i);
+  }
+}
+
+void DataParallel::Engine::go_back(const Tensor& loss, double gradient) {
+  running_ = true;
+  if (gathering) gathering->begin_backward();
+  loss.backward(tutti::full(loss.shape(), gradient, {loss.dtype(), loss.device()}));
   if (gathering) gathering->end_backward();
+  running_ = false;
 }
 
 bool DataParallel::Engine::unit_ready(std::size_t unit) const {
@@ -257,7 +333,9 @@ bool DataParallel::Engine::unit_ready(std::size_t unit) const {
 }
 
 void DataParallel::Engine::on_ready(std::size_t parameter) {
+  if (!running_) return;  // another loss came by, as that of a generator does through its discriminator
   const auto [bucket, place] = places_[parameter];
+  if (idle_) buckets[bucket].put_back(place);
   buckets[bucket].mark_ready(place);
   if (gathering && unit_ready(unit_of_[bucket])) gathering->end_backward(unit_of_[bucket]);
   if (!reducing_) return;
@@ -294,9 +372,9 @@ void DataParallel::Engine::end_step() {
   while (next_ < buckets.size()) start(next_++);
   for (auto& bucket : buckets) bucket.finish();
   for (auto& bucket : buckets) bucket.show();
+  for (auto& part : shards) part.show();
   buffers_.end_micro_batch(leaf_, schedule_);
   buffers_.end_step(comm);
-  meet();
   leaf_ = 0;
   leaf_begun_ = open_ = step_begun_ = false;
   ++stats.steps;

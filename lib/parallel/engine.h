@@ -28,6 +28,7 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   void begin_step();
   void end_iteration(std::size_t leaf);
   void backward(const Tensor& loss, double weight);
+  void update(optim::Optimizer& optimizer);
 
   // Bucket of a trained parameter, and its place there.
   struct Place {
@@ -39,6 +40,9 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   const DataParallelOptions options;
   const LogicalRanks ranks;
   const NamedTensors trained;  // in the model's order
+  // Memory of collectives that buckets have under way: it goes after them.
+  std::unique_ptr<parallel::Slots> slots;
+  std::unique_ptr<parallel::MemoryPool> pool;
   std::vector<parallel::Bucket> buckets;
   std::deque<parallel::ShardedParameters> shards;  // of each bucket; none where nothing is sharded
   std::shared_ptr<parallel::Gathering> gathering;  // where parameters are sharded
@@ -51,13 +55,19 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   void make_buckets(const std::vector<NamedTensors>& plan);
   void make_units(nn::Module& model);
   void adopt_order();
-  void check_place() const;
-  void check_trained() const;
+  void check_place();
+  void check_trained();
+  void check_slices();
+  std::int64_t slice_updates() const;
   std::int64_t count_updates() const;
   void begin_micro_batch();
   void end_micro_batch();
   std::size_t level() const { return schedule_.level(leaf_) - (fused_ ? 1 : 0); }
+  bool pass(const Tensor& loss, double weight);
   void run(const Tensor& loss, double weight);
+  void run_idle(const Tensor& loss);
+  void go_back(const Tensor& loss, double gradient);
+  void leave_step();
   bool unit_ready(std::size_t unit) const;
   void on_ready(std::size_t parameter);
   void start(std::size_t bucket);
@@ -65,13 +75,11 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   void end_step();
   void meet();
   void check_unused() const;
-  [[noreturn]] void refuse(const std::string& why) const;
+  [[noreturn]] void refuse(const std::string& why);
 
   parallel::TreeSchedule schedule_;
   parallel::Randomness randomness_;
   parallel::Buffers buffers_;
-  std::unique_ptr<parallel::Slots> slots_;
-  std::unique_ptr<parallel::MemoryPool> pool_;
   std::vector<std::size_t> unit_of_;  // of each bucket
   NamedTensors frozen_;
   std::vector<Place> places_;       // of each trained parameter
@@ -85,10 +93,13 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   bool leaf_begun_ = false;     // this one has
   bool empty_ = false;          // and had no samples
   bool fused_ = false;          // its gradients are added at once to the subtree before it
-  bool reducing_ = false;       // the backward under way is the step's last
+  bool running_ = false;        // a backward of this DataParallel is under way
+  bool idle_ = false;           // and its gradients do not count
+  bool reducing_ = false;       // and it is the step's last
   std::size_t next_ = 0;        // first bucket whose reduction has not started
   std::vector<double> losses_;  // of this rank's micro-batches
   std::int64_t updates_before_ = 0;
+  std::int64_t slice_updates_ = 0;    // by `update`
   std::int64_t updates_between_ = 0;  // of parameters, between the step before and this one
   std::set<std::string> missing_;
 };

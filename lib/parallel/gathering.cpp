@@ -12,8 +12,8 @@ constexpr std::size_t model = 0;  // the unit of what the whole model uses
 
 }  // namespace
 
-Gathering::Gathering(Communicator& comm, std::vector<Unit> units, bool even)
-    : comm_(comm), plan_(std::move(units)), units_(plan_.size()), even_(even) {}
+Gathering::Gathering(Communicator& comm, MemoryPool& pool, std::vector<Unit> units, bool even)
+    : comm_(comm), pool_(pool), plan_(std::move(units)), units_(plan_.size()), even_(even) {}
 
 void Gathering::listen() {
   for (std::size_t unit = 0; unit < plan_.size(); ++unit) {
@@ -48,7 +48,6 @@ void Gathering::ensure_all() {
 
 void Gathering::drop(std::size_t unit) {
   if (units_[unit].state == State::dropped) return;
-  ensure(unit);
   for (auto* part : units_[unit].parts) part->drop();
   units_[unit].state = State::dropped;
 }
@@ -69,14 +68,14 @@ void Gathering::before(std::size_t unit) {
   if (!even_) return ensure_all();
   if (std::ranges::find(order_, unit) == order_.end()) order_.push_back(unit);
   ensure(unit);
-  start(next_of(unit, true));
+  start(next_of(unit, !in_backward_));
 }
 
 Tensor Gathering::after(std::size_t unit, const Tensor& y) {
   if (!even_) return y;
   const bool backward_comes = grad_enabled() && y.requires_grad();
-  // Backward begins with what the model itself uses.
-  if (held_ == 0 && !(unit == model && backward_comes)) drop(unit);
+  // Backward begins with what the model itself uses, or with what is run again for it.
+  if (held_ == 0 && !in_backward_ && !(unit == model && backward_comes)) drop(unit);
   if (!backward_comes) return y;
   return autograd::record("gather", y.detach(), {y},
                           [self = weak_from_this(), unit](const Tensor& gradient, autograd::Needs) {
@@ -96,6 +95,7 @@ void Gathering::end_backward(std::size_t unit) {
 }
 
 void Gathering::end_backward() {
+  in_backward_ = false;
   if (even_ && held_ == 0) drop_all();
 }
 
@@ -106,15 +106,22 @@ void Gathering::updated() {
 }
 
 void Gathering::hold() {
-  if (held_++ == 0) ensure_all();
+  if (held_ == 0) {
+    pieces_ = pool_.pieces();
+    ensure_all();
+  }
+  ++held_;
 }
 
 void Gathering::release() {
   if (--held_ > 0) return;
   for (auto& unit : units_) {
+    if (unit.state != State::whole) continue;  // a collective has failed
     for (auto* part : unit.parts) part->keep_share();
   }
-  if (even_) drop_all();
+  if (!even_) return;
+  drop_all();
+  pool_.shrink(pieces_);
 }
 
 }  // namespace tutti::parallel

@@ -16,13 +16,16 @@ namespace tutti::parallel {
 class Gathering : public std::enable_shared_from_this<Gathering> {
  public:
   // `even`: all ranks have the same number of micro-batches.
-  Gathering(Communicator& comm, std::vector<Unit> units, bool even);
+  Gathering(Communicator& comm, MemoryPool& pool, std::vector<Unit> units, bool even);
   // Parameters of unit `unit`; several where they are of several dtypes.
   void add(std::size_t unit, ShardedParameters* parameters) { units_[unit].parts.push_back(parameters); }
   // Lets the modules tell when they compute.
   void listen();
 
   const std::vector<Unit>& units() const { return plan_; }
+  bool even() const { return even_; }
+  // What computes from here on is run again for the backward pass.
+  void begin_backward() { in_backward_ = true; }
   // A unit has all of its gradients.
   void end_backward(std::size_t unit);
   // The backward pass is over.
@@ -52,10 +55,13 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
   std::size_t next_of(std::size_t unit, bool forward) const;
 
   Communicator& comm_;
+  MemoryPool& pool_;
   std::vector<Unit> plan_;
   std::vector<Parts> units_;
   bool even_;
   int held_ = 0;
+  std::size_t pieces_ = 0;  // of the pool, when `hold` began
+  bool in_backward_ = false;
   std::vector<std::size_t> order_;  // of the units in the first forward pass
 };
 

@@ -16,6 +16,9 @@ class MemoryPool {
   // `bytes` of it or more, until the last pointer is gone. Ranks that take and give back the same in the same order get
   // corresponding pieces.
   std::shared_ptr<void> take(std::size_t bytes);
+  std::size_t pieces() const { return pieces_.size(); }
+  // Gives back what is not in use, but for the oldest `pieces` pieces.
+  void shrink(std::size_t pieces);
   // In all, whether in use or not.
   std::size_t bytes() const;
 

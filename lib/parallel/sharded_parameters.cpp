@@ -33,10 +33,11 @@ ShardedParameters::ShardedParameters(const Bucket& bucket, Communicator& comm, M
     const std::int64_t last = std::clamp(offset + parameter.numel(), begin_, end);
     Tensor slice = part_of(share_, first - begin_, {last - first});
     slice.set_requires_grad();
-    slice.set_grad(part_of(bucket.share(), first - begin_, {last - first}));
+    gradients_.push_back(part_of(bucket.share(), first - begin_, {last - first}));
     slices_.push_back({name, slice});
     firsts_.push_back(first - offset);
   }
+  show();
 }
 
 void ShardedParameters::start_gather(Communicator& comm) {
@@ -58,6 +59,15 @@ void ShardedParameters::start_gather(Communicator& comm) {
 void ShardedParameters::finish_gather() {
   work_.wait();
   work_ = {};
+}
+
+void ShardedParameters::drop() {
+  work_ = {};
+  flat_.storage()->set_memory(nullptr, nullptr);
+}
+
+void ShardedParameters::show() {
+  for (std::size_t i = 0; i < slices_.size(); ++i) slices_[i].tensor.set_grad(gradients_[i]);
 }
 
 void ShardedParameters::keep_share() { share_.copy_(part_of(flat_, begin_, share_.shape())); }

@@ -25,9 +25,14 @@ class ShardedParameters {
   // Every rank gets the shares of the others.
   void start_gather(Communicator& comm);
   void finish_gather();
-  void drop() { flat_.storage()->set_memory(nullptr, nullptr); }
+  // Doesn't throw: of a gathering that failed, the communicator's next collective tells.
+  void drop();
   // What was changed in the whole parameters is taken over into this rank's share.
   void keep_share();
+  // The shares were updated, here or elsewhere: for the tape, a change of the whole parameters in place.
+  void mark_updated() { flat_.storage()->bump_version(); }
+  // Gives the slices their gradients, whatever became of those.
+  void show();
 
  private:
   Tensor flat_;
@@ -35,6 +40,7 @@ class ShardedParameters {
   MemoryPool* pool_;
   std::int64_t begin_;  // of the share
   NamedTensors slices_;
+  std::vector<Tensor> gradients_;  // of the slices
   std::vector<std::int64_t> firsts_;
   comm::Work work_;
 };

@@ -169,6 +169,110 @@ TEST(Misuse, AnErrorOfOneRankReachesTheOthers) {
   EXPECT_THAT(errors, Each(HasSubstr("was changed in place after it was used")));
 }
 
+TEST(Misuse, ParametersThatOneRankFreezes) {
+  EXPECT_THAT(errors_of(2, 2,
+                        [](Communicator& comm) {
+                          Net net;
+                          net.first.bias.set_requires_grad(comm.rank() == 0);
+                          DataParallel parallel(net, comm);
+                        }),
+              Each(HasSubstr("the model or the options of rank 1 differ")));
+}
+
+TEST(Misuse, ALossThatIsNoNumberOrHasNoGraph) {
+  for (const bool is_number : {true, false}) {
+    const auto errors = errors_of(2, 2, [&](Communicator& comm) {
+      Net net;
+      DataParallel parallel(net, comm);
+      const Tensor other = is_number ? ones({}) : net(ones({2, 4}));
+      parallel.backward(comm.rank() == 1 ? other : net.loss());
+    });
+    EXPECT_THAT(errors, Each(HasSubstr(is_number ? "depends on nothing" : "a loss is one number")));
+  }
+}
+
+TEST(Misuse, ABufferThatOneMicroBatchLeavesAlone) {
+  const auto errors = errors_of(2, 4, [](Communicator& comm) {
+    nn::Sequential net(nn::Conv2d(1, 3, 2, Generator(1)), nn::BatchNorm2d(3));
+    DataParallel parallel(net, comm, {.allow_unused = true});
+    for (const int v : parallel.micro_batches()) {
+      parallel.backward(mean(v == 3 ? net[0](ones({2, 1, 4, 4})) : net(ones({2, 1, 4, 4}))));
+    }
+  });
+  EXPECT_THAT(errors, Each(HasSubstr("changes in some micro-batches of a step, and not in others")));
+}
+
+TEST(Misuse, AShardedStepThatIsNotDataParallels) {
+  for (const Shard shard : {Shard::optimizer, Shard::gradients, Shard::parameters}) {
+    const auto errors = errors_of(2, 2, [&](Communicator& comm) {
+      Net net;
+      DataParallel parallel(net, comm, {.shard = shard});
+      optim::SGD optimizer(parallel.parameters());
+      parallel.backward(net.loss());
+      optimizer.step();
+      parallel.backward(net.loss());
+    });
+    EXPECT_THAT(errors, Each(HasSubstr("an optimizer has updated slices by itself")));
+  }
+}
+
+TEST(Misuse, AnOptimizerOfTheWholeParametersWhereTheyAreSharded) {
+  for (const Shard shard : {Shard::optimizer, Shard::gradients}) {
+    const auto errors = errors_of(2, 2, [&](Communicator& comm) {
+      Net net;
+      DataParallel parallel(net, comm, {.shard = shard});
+      optim::SGD optimizer(net.parameters());
+      parallel.backward(net.loss());
+      parallel.step(optimizer);
+    });
+    EXPECT_THAT(errors, Each(HasSubstr("the optimizer updates no slice")));
+  }
+}
+
+// Sharded, the slices keep their gradients for the next step.
+TEST(Misuse, GradientsThatAreDropped) {
+  for (const Shard shard : {Shard::none, Shard::optimizer, Shard::gradients, Shard::parameters}) {
+    const auto errors = errors_of(2, 2, [&](Communicator& comm) {
+      Net net;
+      DataParallel parallel(net, comm, {.shard = shard});
+      optim::SGD optimizer(parallel.parameters());
+      double before = 1e9;
+      for (int step = 0; step < 3; ++step) {
+        parallel.backward(net.loss());
+        EXPECT_LT(parallel.loss(), before);
+        before = parallel.loss();
+        parallel.step(optimizer);
+        optimizer.zero_grad(true);
+      }
+    });
+    EXPECT_THAT(errors, Each(testing::IsEmpty()));
+  }
+}
+
+TEST(Misuse, AnUpdateBetweenForwardAndBackward) {
+  for (const Shard shard : {Shard::none, Shard::optimizer, Shard::gradients, Shard::parameters}) {
+    const auto errors = errors_of(2, 2, [&](Communicator& comm) {
+      Net net;
+      DataParallel parallel(net, comm, {.first_bucket_bytes = 1, .bucket_bytes = 1, .shard = shard});
+      optim::SGD optimizer(parallel.parameters());
+      parallel.backward(net.loss());
+      const Tensor early = net.loss();
+      parallel.step(optimizer);
+      parallel.backward(early);
+    });
+    EXPECT_THAT(errors, Each(HasSubstr("was changed in place after it was used"))) << static_cast<int>(shard);
+  }
+}
+
+TEST(Misuse, AShardedParameterOutsideOfItsModule) {
+  const auto errors = errors_of(2, 2, [&](Communicator& comm) {
+    Net net;
+    DataParallel parallel(net, comm, {.shard = Shard::parameters});
+    parallel.backward(net.loss() + sum(square(net.first.weight)));
+  });
+  EXPECT_THAT(errors, Each(HasSubstr("a sharded parameter is whole only while its module computes")));
+}
+
 TEST(Misuse, AnOptimizerOfSomethingElse) {
   EXPECT_THAT(errors_of(2, 2,
                         [](Communicator& comm) {

@@ -79,7 +79,8 @@ struct Meta {
   /// brings one clears the mark, before the hooks run; one that brings none leaves it. A bucket of marked
   /// gradients need not be zeroed.
   bool grad_is_stale = false;
-  std::int64_t updates = 0;  ///< of this leaf by optimizers
+  bool grad_arrived = false;  ///< set by a backward pass that brings a contribution; whoever asks clears it
+  std::int64_t updates = 0;   ///< of this leaf by optimizers
   std::vector<std::function<void(Tensor&)>> hooks;
 };
 

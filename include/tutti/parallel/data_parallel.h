@@ -35,8 +35,8 @@ struct DataParallelStats {
   std::size_t buckets = 0;
   std::size_t bytes = 0;                ///< of gradients that a step reduces
   std::chrono::nanoseconds backward{};  ///< in `backward`, the waiting included
-  std::chrono::nanoseconds
-      waiting{};  ///< of it, for collectives behind the last gradient: what is not overlapped
+  /// Of it, for collectives behind the last gradient: what is not overlapped.
+  std::chrono::nanoseconds waiting{};
 };
 
 /// Trains the copies of a model on all ranks as one. A step is V micro-batches, one of each logical rank (see
@@ -85,10 +85,12 @@ class DataParallel {
 
   /// Computes the gradients of one micro-batch and, with the last one of this rank, those of the global batch: it
   /// returns when they are there. A collective call. `weight` is for micro-batches that are not all of one size: the
-  /// samples of this one over the mean of all. Of one without samples it is 0, and `loss` is not looked at.
+  /// samples of this one over the mean of all. Of one without samples it is 0, and `loss` does not count. The model is
+  /// called for it all the same where it has buffers that change or `Shard::parameters` is chosen; there, `loss` has to
+  /// depend on the model too.
   /// \throws AutogradError naming parameters that got no gradient, or whose gradient was replaced, or that began to
   ///         require one; when a micro-batch has had its backward; and when parameters were updated in between on
-  ///         some ranks only.
+  ///         some ranks only. Behind an error a step begins anew; other ranks get a CommError.
   void backward(const Tensor& loss, double weight = 1);
 
   /// Of the last step: the mean over the global batch. The same on every rank.
@@ -126,7 +128,8 @@ class DataParallel {
 
   /// `optimizer.step()` on what `parameters` gave it; sharded, all ranks then get each other's slices. A collective
   /// call where sharded or `check_every` is due.
-  /// \throws DataError as `check_divergence` does.
+  /// \throws ConfigError for an optimizer that has nothing of `parameters`, where sharded; DataError as
+  ///         `check_divergence` does.
   void step(optim::Optimizer& optimizer);
 
   /// Compares the bits of parameters, buffers and random generators among the ranks now. A collective call.
