@@ -34,6 +34,8 @@ class Bf16Reduction : public GradientHook::Reduction {
     gradients_.copy_(parallel::part_of(sent_, 0, gradients_.shape()));
   }
 
+  std::size_t bytes() const override { return sent_.storage()->bytes() + received_.storage()->bytes(); }
+
  private:
   Tensor block(std::size_t rank) const {
     return parallel::part_of(received_, static_cast<std::int64_t>(rank) * slice_, {slice_});

@@ -48,6 +48,14 @@ Bucket::Level Bucket::make_level(bool in_shared_memory) const {
   return level;
 }
 
+std::size_t Bucket::gradient_bytes() const {
+  const bool part_of_level =
+      share_.defined() && !levels_.empty() && share_.storage() == levels_[0].flat.storage();
+  std::size_t sum = share_.defined() && !part_of_level ? share_.storage()->bytes() : 0;
+  for (const auto& level : levels_) sum += level.flat.storage()->bytes();
+  return sum;
+}
+
 std::size_t Bucket::bytes() const {
   return static_cast<std::size_t>(layout_.total) * size_of(parameters_[0].tensor.dtype());
 }

@@ -59,6 +59,9 @@ class Bucket {
   void finish();
   // Hands the sum to the parameters; none where it is sharded.
   void show();
+  // Of the gradients that are kept, and of what a hook needs to reduce them.
+  std::size_t gradient_bytes() const;
+  std::size_t hook_bytes() const { return hooked_ ? hooked_->bytes() : 0; }
   // This rank's share of the sum, contiguous: elements [rank * share, (rank + 1) * share) of the layout.
   const Tensor& share() const { return share_; }
 

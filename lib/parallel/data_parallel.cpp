@@ -69,7 +69,7 @@ void DataParallel::backward(const Tensor& loss, double weight) { engine_->backwa
 
 double DataParallel::loss() const { return engine_->mean_loss; }
 
-DataParallelStats DataParallel::stats() const { return engine_->stats; }
+DataParallelStats DataParallel::stats() const { return engine_->current_stats(); }
 
 NamedTensors DataParallel::parameters() const { return shard(engine_->trained); }
 

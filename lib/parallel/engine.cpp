@@ -213,6 +213,24 @@ void DataParallel::Engine::update(optim::Optimizer& optimizer) {
   for (auto& part : shards) part.finish_gather();
 }
 
+DataParallelStats DataParallel::Engine::current_stats() const {
+  DataParallelStats all = stats;
+  const auto add_whole = [&](const NamedTensors& tensors) {
+    for (const auto& [name, tensor] : tensors)
+      all.parameter_bytes += static_cast<std::size_t>(tensor.numel()) * size_of(tensor.dtype());
+  };
+  add_whole(frozen_);
+  if (shards.empty()) add_whole(trained);
+  for (const auto& part : shards) all.parameter_bytes += part.bytes();
+  for (const auto& bucket : buckets) {
+    all.gradient_bytes += bucket.gradient_bytes();
+    all.buffer_bytes += bucket.hook_bytes();
+  }
+  if (slots) all.buffer_bytes += slots->bytes();
+  if (pool) all.buffer_bytes += pool->bytes();
+  return all;
+}
+
 std::int64_t DataParallel::Engine::count_updates() const {
   if (options.shard == Shard::none) return updates_of(trained);
   return updates;

@@ -50,6 +50,8 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   std::int64_t updates = 0;  // by `step`
   double mean_loss = 0;
   DataParallelStats stats;
+  // With what this rank holds now.
+  DataParallelStats current_stats() const;
 
  private:
   void make_buckets(const std::vector<NamedTensors>& plan);

@@ -33,6 +33,8 @@ class ShardedParameters {
   void mark_updated() { flat_.storage()->bump_version(); }
   // Gives the slices their gradients, whatever became of those.
   void show();
+  // Of what this rank keeps, gathered or not.
+  std::size_t bytes() const { return share_.storage()->bytes(); }
 
  private:
   Tensor flat_;

@@ -11,6 +11,12 @@ void Slots::reserve(std::size_t bytes) {
   }
 }
 
+std::size_t Slots::bytes() const {
+  std::size_t sum = 0;
+  for (const auto& slot : slots_) sum += slot.memory.defined() ? slot.memory.storage()->bytes() : 0;
+  return sum;
+}
+
 Tensor Slots::take(Bucket& user, DType dtype, std::int64_t count) {
   Slot& slot = slots_[next_++ % slots_.size()];
   if (slot.user) slot.user->finish();

@@ -18,6 +18,7 @@ class Slots {
   Tensor take(Bucket& user, DType dtype, std::int64_t count);
   // `bytes` is what a bucket needs.
   void reserve(std::size_t bytes);
+  std::size_t bytes() const;
 
  private:
   struct Slot {

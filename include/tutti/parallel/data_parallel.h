@@ -37,6 +37,12 @@ struct DataParallelStats {
   std::chrono::nanoseconds backward{};  ///< in `backward`, the waiting included
   /// Of it, for collectives behind the last gradient: what is not overlapped.
   std::chrono::nanoseconds waiting{};
+
+  // What this rank holds now, padding included. The gradients of a backward pass under way that are in no bucket yet
+  // are not among it, nor what the optimizer keeps.
+  std::size_t parameter_bytes = 0;  ///< of the model's parameters; sharded, of this rank's slices
+  std::size_t gradient_bytes = 0;   ///< unfinished sums too, where a rank has several logical ranks
+  std::size_t buffer_bytes = 0;     ///< for gathering parameters, and for reducing gradients beside them
 };
 
 /// Trains the copies of a model on all ranks as one. A step is V micro-batches, one of each logical rank (see

@@ -2,6 +2,7 @@
 /// How gradients travel between ranks.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include "tutti/comm/communicator.h"
@@ -27,6 +28,8 @@ class GradientHook {
     virtual void start() = 0;
     /// When it returns, the sum stands in the bucket of every rank.
     virtual void finish() = 0;
+    /// Of memory that it holds beside the bucket, for DataParallelStats.
+    virtual std::size_t bytes() const { return 0; }
   };
   /// `gradients` is a contiguous tensor [n]: a whole bucket, the same on every rank.
   virtual std::unique_ptr<Reduction> reduction(const Tensor& gradients, Communicator& comm) = 0;
