@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tutti/autograd/arithmetic.h"
 #include "tutti/autograd/loss.h"
 #include "tutti/autograd/matmul.h"
 #include "tutti/autograd/reduce.h"
