@@ -38,7 +38,7 @@ inline std::string unique_argument() {
   return fmt::format("run-{}-{}", getpid(), ++runs);
 }
 
-inline bool process_left(const std::string& argument) {
+inline bool process_runs(const std::string& argument) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     std::ifstream file(entry.path() /
                        "cmdline");  // of what is no process, or no more, there is nothing to read
@@ -46,6 +46,20 @@ inline bool process_left(const std::string& argument) {
     if (line.find(argument) != std::string::npos) return true;
   }
   return false;
+}
+
+// Whether `runs` stays true: what was killed is gone a moment later, where others use the cores.
+template <typename Runs>
+bool stays(const Runs& runs) {
+  for (int look = 0; look < 50 * TEST_SLOWDOWN; ++look) {
+    if (!runs()) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return true;
+}
+
+inline bool process_left(const std::string& argument) {
+  return stays([&] { return process_runs(argument); });
 }
 
 }  // namespace tutti::test

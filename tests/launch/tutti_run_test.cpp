@@ -4,7 +4,7 @@
 #include <chrono>
 #include <filesystem>
 
-#include "tests/support/shell.h"
+#include "tests/launch/leftovers.h"
 
 namespace {
 
@@ -16,10 +16,12 @@ using ::testing::Not;
 
 Result tutti_run(const std::string& arguments) { return shell(TUTTI_RUN " " + arguments); }
 
-// Whether `pid` is a live process, a zombie not counted.
-bool alive(const std::string& pid) {
-  const auto status = read_file("/proc/" + pid + "/stat");
-  return !status.empty() && status.find(") Z ") == std::string::npos;
+// Whether `pid` stays a live process, a zombie not counted.
+bool stays_alive(const std::string& pid) {
+  return stays([&] {
+    const auto status = read_file("/proc/" + pid + "/stat");
+    return !status.empty() && status.find(") Z ") == std::string::npos;
+  });
 }
 
 TEST(TuttiRun, GivesEachRankItsPlace) {
@@ -157,7 +159,7 @@ TEST(TuttiRun, EndsWhatTheRanksStarted) {
       pid_file));
   EXPECT_EQ(result.code, 4);
   const auto pid = read_file(pid_file);
-  EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1)));
+  EXPECT_FALSE(stays_alive(pid.substr(0, pid.size() - 1)));
 }
 
 TEST(TuttiRun, PassesSignalsOn) {
@@ -196,12 +198,12 @@ TEST(TuttiRun, RanksAndWhatTheyStartedDieWithIt) {
                             "sleep 50 & echo $! > pid.$TUTTI_RANK; touch $TUTTI_RANK; wait"}) {
     const TemporaryDirectory directory;
     shell(fmt::format("cd {}; " TUTTI_RUN " -n 2 sh -c '{}' & "
-                      "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -KILL $!; wait $!; sleep 0.3",
+                      "while [ ! -e 0 -o ! -e 1 ]; do sleep 0.05; done; kill -KILL $!; wait $!",
                       directory.path().string(), ranks));
     for (const std::string rank : {"0", "1"}) {
       const auto pid = read_file(directory / ("pid." + rank));
       ASSERT_NE(pid, "");
-      EXPECT_FALSE(alive(pid.substr(0, pid.size() - 1))) << rank << " of " << ranks;
+      EXPECT_FALSE(stays_alive(pid.substr(0, pid.size() - 1))) << rank << " of " << ranks;
     }
   }
 }
