@@ -30,7 +30,7 @@ constexpr auto train_footer = R"(
 A step: forward, cross-entropy, backward, gradients averaged, AdamW; from when the last rank begins it to when the last
 one ends it. Data are random numbers in memory, the same in every step. Losses are means over the global batch. waiting:
 the time in which a rank, its own gradients done, waited for the reductions; in per cent of its backward, on the rank
-with the most. MB: of the tensors; sharded, memory that DataParallel keeps to itself shows in the peak only.
+with the most. MB: as DataParallel counts them; activations show in the peak only.
 
 Under tutti-run or mpirun it uses the ranks that are there, and -n and --backend mean nothing.
 
@@ -120,6 +120,7 @@ void add_train(CLI::App& app, TrainSettings& train) {
       ->check(CLI::IsMember({"tree", "any", "both"}));
   app.add_option("--shard", train.shard, "What each rank keeps only its share of")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(shard_names), std::end(shard_names))));
+  app.add_flag("--overlap,!--no-overlap", train.overlap, "Reduce gradients while the backward pass goes on");
   app.add_option("--layers", train.layers, "Of the GPT: transformer blocks");
   app.add_option("--width", train.width, "Embedding size");
   app.add_option("--heads", train.heads, "Attention heads");

@@ -69,14 +69,15 @@ double waiting_share(Communicator& comm, const DataParallelStats& before, const 
 
 nlohmann::json row_of(const Trainee& trainee, const std::vector<double>& seconds, double units) {
   const Spread step = spread_of(seconds);
-  const auto footprint = trainee.footprint();
+  const auto stats = trainee.parallel().stats();
   nlohmann::json row{{"order", trainee.order() == ReduceOrder::tree ? "tree" : "any"},
                      {"first_loss", trainee.first_loss()},
                      {"last_loss", trainee.parallel().loss()},
-                     {"buckets", trainee.parallel().stats().buckets},
-                     {"parameter_bytes", footprint.parameters},
-                     {"gradient_bytes", footprint.gradients},
-                     {"optimizer_bytes", footprint.optimizer}};
+                     {"buckets", stats.buckets},
+                     {"parameter_bytes", stats.parameter_bytes},
+                     {"gradient_bytes", stats.gradient_bytes},
+                     {"buffer_bytes", stats.buffer_bytes},
+                     {"optimizer_bytes", trainee.optimizer_bytes()}};
   put(row, "step_ms", {step.median * 1e3, step.lowest * 1e3, step.highest * 1e3});
   put(row, "units_per_s", {units / step.median, units / step.highest, units / step.lowest});
   return row;
@@ -110,9 +111,9 @@ void print_row(const nlohmann::json& row, const std::string& unit) {
   fmt::print("{}/s: {:.0f} ({:.0f} to {:.0f})\n", unit, rate.median, rate.lowest, rate.highest);
   fmt::print("loss: {:.6f} at first, {:.6f} at last\n", row["first_loss"].get<double>(),
              row["last_loss"].get<double>());
-  fmt::print("MB on rank 0: parameters {}, gradients {}, optimizer {}\n",
+  fmt::print("MB on rank 0: parameters {}, gradients {}, buffers {}, optimizer {}\n",
              megabytes(row["parameter_bytes"].get<double>()), megabytes(row["gradient_bytes"].get<double>()),
-             megabytes(row["optimizer_bytes"].get<double>()));
+             megabytes(row["buffer_bytes"].get<double>()), megabytes(row["optimizer_bytes"].get<double>()));
 }
 
 void print(const nlohmann::json& document) {

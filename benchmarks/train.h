@@ -20,6 +20,7 @@ struct TrainSettings {
   int logical_ranks = 0;       // 0: those of the communicator
   std::string order = "tree";  // or "any"; or "both", by turns
   std::string shard = "none";
+  bool overlap = true;
   std::string save;  // a file for the model and the data before the first step
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 
 #include "tutti/autograd/shape.h"
 #include "tutti/nn/activation.h"
@@ -18,15 +17,6 @@ namespace tutti::bench {
 namespace {
 
 constexpr std::int64_t side = 28, classes = 10;  // of the images
-
-std::size_t storage_bytes(const std::vector<Tensor>& tensors) {
-  std::set<const Storage*> seen;
-  std::size_t bytes = 0;
-  for (const auto& tensor : tensors) {
-    if (tensor.defined() && seen.insert(tensor.storage().get()).second) bytes += tensor.storage()->bytes();
-  }
-  return bytes;
-}
 
 Shard shard_of(const std::string& name) {
   const auto at = std::find(std::begin(shard_names), std::end(shard_names), name);
@@ -75,7 +65,7 @@ const char* unit_of(const TrainSettings& train) { return train.model == "gpt" ? 
 Trainee::Trainee(Communicator& comm, const TrainSettings& train, ReduceOrder order)
     : model_(make_model(train)),
       order_(order),
-      parallel_(*model_, comm, {.shard = shard_of(train.shard), .order = order}),
+      parallel_(*model_, comm, {.overlap = train.overlap, .shard = shard_of(train.shard), .order = order}),
       optimizer_(parallel_.parameters(), {.lr = train.lr, .weight_decay = 0.1}) {
   for (const int v : comm.logical_ranks()) batches_.push_back(micro_batch_of(v, train));
 }
@@ -90,18 +80,12 @@ void Trainee::step() {
   if (parallel_.stats().steps == 1) first_loss_ = parallel_.loss();
 }
 
-Footprint Trainee::footprint() const {
-  std::vector<Tensor> parameters, gradients, state;
-  const auto add = [&](const NamedTensors& ones) {
-    for (const auto& [name, parameter] : ones) {
-      parameters.push_back(parameter);
-      gradients.push_back(parameter.grad());
-    }
-  };
-  add(model_->parameters());
-  add(parallel_.parameters());  // slices, where it is sharded
-  for (const auto& entry : optimizer_.state_dict()) state.push_back(entry.tensor);
-  return {storage_bytes(parameters), storage_bytes(gradients), storage_bytes(state)};
+std::size_t Trainee::optimizer_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [name, tensor] : optimizer_.state_dict()) {
+    bytes += static_cast<std::size_t>(tensor.numel()) * size_of(tensor.dtype());
+  }
+  return bytes;
 }
 
 }  // namespace tutti::bench

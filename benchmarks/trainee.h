@@ -28,11 +28,6 @@ std::unique_ptr<nn::Module> make_model(const TrainSettings& train);
 std::int64_t units_of(const TrainSettings& train);
 const char* unit_of(const TrainSettings& train);
 
-// Bytes of the tensors on this rank, each storage once. What DataParallel keeps to itself is not among them.
-struct Footprint {
-  std::size_t parameters, gradients, optimizer;
-};
-
 // A model, with all that it takes to train it. Every step sees the same global batch.
 class Trainee {
  public:
@@ -40,7 +35,7 @@ class Trainee {
   void step();
   // Of the first step; that of the last one is parallel().loss().
   double first_loss() const { return first_loss_; }
-  Footprint footprint() const;
+  std::size_t optimizer_bytes() const;  // on this rank
   const nn::Module& model() const { return *model_; }
   const DataParallel& parallel() const { return parallel_; }
   ReduceOrder order() const { return order_; }

@@ -164,10 +164,14 @@ void Bucket::start() {
   const comm::Options options{.order = reducing_.order};
   if (hooked_) {
     hooked_->start();
-  } else if (reducing_.sharded) {
+  } else if (reducing_.sharded && reducing_.overlap) {
     work_ = comm.reduce_scatter_async(flat, share_, ReduceOp::sum, options);
-  } else {
+  } else if (reducing_.sharded) {
+    comm.reduce_scatter(flat, share_, ReduceOp::sum, options);
+  } else if (reducing_.overlap) {
     work_ = comm.all_reduce_async(flat, ReduceOp::sum, options);
+  } else {
+    comm.all_reduce(flat, ReduceOp::sum, options);
   }
   under_way_ = true;
   if (!reducing_.overlap) finish();

@@ -28,10 +28,11 @@ std::string frozen_in(const nn::Module& model) {
 std::string settings_of(const DataParallelOptions& options, const LogicalRanks& ranks,
                         const nn::Module& model) {
   return fmt::format(
-      "logical_ranks {}\nfirst_bucket_bytes {}\nbucket_bytes {}\nallow_unused {}\nshard {}\norder {}\nhook "
+      "logical_ranks {}\nfirst_bucket_bytes {}\nbucket_bytes {}\noverlap {}\nallow_unused {}\nshard "
+      "{}\norder {}\nhook "
       "{}\n"
       "check_every {}\ngenerators {}\n{}",
-      ranks.count(), options.first_bucket_bytes, options.bucket_bytes, options.allow_unused,
+      ranks.count(), options.first_bucket_bytes, options.bucket_bytes, options.overlap, options.allow_unused,
       static_cast<int>(options.shard), static_cast<int>(options.order), options.hook != nullptr,
       options.check_every, model.generators().size(), frozen_in(model));
 }

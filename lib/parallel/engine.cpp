@@ -90,7 +90,7 @@ void DataParallel::Engine::listen() {
 
 void DataParallel::Engine::make_buckets(const std::vector<NamedTensors>& plan) {
   const parallel::Reducing reducing{
-      comm, options.order, options.hook.get(), comm.size() > 1, options.shard != Shard::none, slots.get()};
+      comm, options.order, options.hook.get(), options.overlap, options.shard != Shard::none, slots.get()};
   buckets.clear();
   places_.resize(trained.size());
   for (const auto& part : plan) {

@@ -45,7 +45,8 @@ void check_gpt(const std::string& command, const char* backend, int ranks) {
   EXPECT_NEAR(row["units_per_s_max"].get<double>(), units * 1e3 / row["step_ms_min"].get<double>(), 1e-3);
   const auto bytes = document["parameters"].get<std::int64_t>() * 4;
   EXPECT_EQ(row["parameter_bytes"], bytes);
-  EXPECT_EQ(row["gradient_bytes"], bytes);
+  EXPECT_GE(row["gradient_bytes"], bytes);  // which begin at cache lines
+  EXPECT_LT(row["gradient_bytes"].get<double>(), 1.25 * static_cast<double>(bytes));
   EXPECT_GE(row["optimizer_bytes"], 2 * bytes);
 }
 

@@ -18,6 +18,9 @@ namespace tutti {
 struct DataParallelOptions {
   std::size_t first_bucket_bytes = 1 << 20;  ///< small, so that the first reduction starts early in backward
   std::size_t bucket_bytes = 25 << 20;
+  /// Reduces a bucket while the backward pass goes on, on the communicator's own thread where the back end has none;
+  /// else the pass waits for it.
+  bool overlap = true;
   /// A parameter that got no gradient is an error that names it; or, if this is set, counts as zero.
   bool allow_unused = false;
   Shard shard = Shard::none;
