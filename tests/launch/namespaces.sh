@@ -27,6 +27,7 @@ remove() {
     ip netns del "$TUTTI_TEST_HOSTS-$((i + 1))" 2>/dev/null || true
   done
   ip link del "$bridge" 2>/dev/null || true
+  rm -rf "$TMPDIR" || true
 }
 
 allowed() {
@@ -34,6 +35,9 @@ allowed() {
     ip netns add "$TUTTI_TEST_HOSTS-1" 2>/dev/null && ip link add "$bridge" type bridge 2>/dev/null
 }
 
+# Open MPI has a directory for each name of a host, and runs beside this one have hosts of the same names.
+TMPDIR=$(mktemp -d /tmp/tutti-hosts.XXXXXX)
+export TMPDIR
 trap remove EXIT
 trap 'exit 143' TERM INT
 allowed || { echo "network namespaces are not allowed here, or there is no iproute2"; exit 77; }

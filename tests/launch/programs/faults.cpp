@@ -94,7 +94,7 @@ int main(int argc, char** argv) {
       const std::size_t count = ++cases % 2 ? 10 : 3000;
       Communicator group = world.split(0);
       const bool waits = fault == "absent" || fault == "stop";
-      group.set_timeout(slowdown * (waits ? 400ms : 20s));
+      group.set_timeout(slowdown * (waits ? 800ms : 20s));
       if (world.rank() == culprit) {
         try {
           do_wrong(world, std::move(group), collective, fault, count);
