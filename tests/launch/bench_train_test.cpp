@@ -110,7 +110,7 @@ TEST(BenchTrain, PrintsATable) {
   for (const char* part :
        {"train: cnn of 421642 parameters, 2 ranks, back end threads",
         "\norder: tree\nstep: ", " % of backward waiting\n", "\nimages/s: ", "\nloss: 2.",
-        "\nMB on rank 0: parameters 1.7, gradients 1.7, optimizer 3.4", "\npeak MB of each rank: "})
+        "\nMB on rank 0: parameters 1.7, gradients 1.7, buffers 0.0, optimizer 3.4", "\npeak MB of each rank: "})
     EXPECT_THAT(result.out, HasSubstr(part));
 }
 
