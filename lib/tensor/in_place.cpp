@@ -1,6 +1,8 @@
 // Changes in place. Each moves the storage's version on, so that the tape sees what it saved is gone.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "kernels/memory.h"
 #include "tensor/checks.h"
 #include "tutti/core/error.h"
@@ -22,7 +24,7 @@ void check_number(const char* op, const Tensor& x) {
 
 Tensor& Tensor::fill_(double value) {
   storage()->bump_version();
-  if (value == 0 && is_contiguous()) {
+  if (value == 0 && !std::signbit(value) && is_contiguous()) {
     kernels::launch<kernels::SetZero>(device(), raw_data(),
                                       static_cast<std::size_t>(numel()) * size_of(dtype()));
   } else {

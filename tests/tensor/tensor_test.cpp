@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -110,6 +111,11 @@ TEST(Creation, FromBufferSharesMemory) {
   Tensor x = from_buffer(values, {2, 2});
   x.mul_(10);
   EXPECT_EQ(values[3], 40);
+}
+
+TEST(Tensor, IsFilledWithZerosOfEitherSign) {
+  EXPECT_TRUE(std::signbit(full({2}, -0.0).to_vector<float>()[1]));
+  EXPECT_FALSE(std::signbit(full({2}, -0.0).fill_(0).to_vector<float>()[1]));
 }
 
 TEST(Tensor, MovesOntoOtherMemoryThroughAllHandles) {
