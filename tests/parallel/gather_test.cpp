@@ -26,8 +26,8 @@ struct Net : nn::Module {
   }
 };
 
-DataParallelOptions sharding(Shard shard) {
-  return {.first_bucket_bytes = 100, .bucket_bytes = 100, .shard = shard};
+DataParallelOptions sharding(Shard shard, std::size_t bytes = 100) {
+  return {.first_bucket_bytes = bytes, .bucket_bytes = bytes, .shard = shard};
 }
 
 TEST(Gather, MakesParametersWholeAndTakesChangesOver) {
@@ -185,53 +185,65 @@ struct Wide : nn::Module {
 };
 
 TEST(Clip, IsThatOfOptimWhereSlicesBeginWithinParameters) {
+  constexpr std::uint64_t rounds = 10;  // sums in another order are the same now and then
+  std::vector<double> norms;
   Wide alone;
-  Generator rng(1);
-  alone.loss(rng, 0).backward();
-  const double norm = optim::clip_grad_norm_(alone.parameters(), 0.01);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    Generator rng(round);
+    alone.zero_grad();
+    alone.loss(rng, 0).backward();
+    norms.push_back(optim::clip_grad_norm_(alone.parameters(), 0.01));
+  }
   for (const Shard shard : all_shards) {
     for (const int size : {2, 4, 8}) {
       agreed(size, size, [&](Communicator& comm) {
         Wide net;
         DataParallel parallel(net, comm, {.shard = shard});
-        Generator same(1);
-        parallel.backward(net.loss(same, 0));
-        EXPECT_EQ(parallel.clip_grad_norm_(0.01), norm) << size << " " << static_cast<int>(shard);
+        for (std::uint64_t round = 0; round < rounds; ++round) {
+          Generator rng(round);
+          parallel.backward(net.loss(rng, 0));
+          EXPECT_EQ(parallel.clip_grad_norm_(0.01), norms[round]) << size << " " << static_cast<int>(shard);
+        }
         return "";
       });
     }
   }
 }
+
 TEST(Models, WhoseSlicesBeginWithinParameters) { expect_same_bits<Wide>(); }
 
 // A generator learns through a sharded discriminator, several times a step.
 TEST(TwoModels, LearnThroughEachOther) {
   std::set<std::string> results;
-  for (const Shard shard : all_shards) {
-    for (const int size : {1, 2, 4}) {
-      results.insert(agreed(size, 4, [&](Communicator& comm) {
-        Generator rng(1);
-        nn::Sequential makes(nn::Linear(3, 20, rng), nn::Tanh(), nn::Linear(20, 4, rng));
-        nn::Sequential judges(nn::Linear(4, 20, rng), nn::Tanh(), nn::Linear(20, 1, rng));
-        DataParallel maker(makes, comm, sharding(shard)), judge(judges, comm, sharding(shard));
-        optim::SGD first(maker.parameters()), second(judge.parameters());
-        for (int step = 0; step < 2; ++step) {
-          for (const int v : judge.micro_batches()) {
-            Generator noise(static_cast<std::uint64_t>(v));
-            const Tensor fake = (NoGrad(), makes(randn({3, 3}, noise)));
-            judge.backward(mean(square(judges(fake))) - mean(judges(randn({3, 4}, noise))));
-          }
-          judge.step(second);
-          for (int again = 0; again < 2; ++again) {
-            for (const int v : maker.micro_batches()) {
-              Generator noise(100 + static_cast<std::uint64_t>(v));
-              maker.backward(mean(square(judges(makes(randn({3, 3}, noise))))));
+  // A unit for each layer, and one for each model.
+  for (const std::size_t bytes : {100, 10000}) {
+    for (const Shard shard : all_shards) {
+      for (const int size : {1, 2, 4}) {
+        results.insert(agreed(size, 4, [&](Communicator& comm) {
+          Generator rng(1);
+          nn::Sequential makes(nn::Linear(3, 20, rng), nn::Tanh(), nn::Linear(20, 4, rng));
+          nn::Sequential judges(nn::Linear(4, 20, rng), nn::Tanh(), nn::Linear(20, 1, rng));
+          DataParallel maker(makes, comm, sharding(shard, bytes)),
+              judge(judges, comm, sharding(shard, bytes));
+          optim::SGD first(maker.parameters()), second(judge.parameters());
+          for (int step = 0; step < 2; ++step) {
+            for (const int v : judge.micro_batches()) {
+              Generator noise(static_cast<std::uint64_t>(v));
+              const Tensor fake = (NoGrad(), makes(randn({3, 3}, noise)));
+              judge.backward(mean(square(judges(fake))) - mean(judges(randn({3, 4}, noise))));
             }
-            maker.step(first);
+            judge.step(second);
+            for (int again = 0; again < 2; ++again) {
+              for (const int v : maker.micro_batches()) {
+                Generator noise(100 + static_cast<std::uint64_t>(v));
+                maker.backward(mean(square(judges(makes(randn({3, 3}, noise))))));
+              }
+              maker.step(first);
+            }
           }
-        }
-        return fingerprint(maker.full().state_dict()) + fingerprint(judge.full().state_dict());
-      }));
+          return fingerprint(maker.full().state_dict()) + fingerprint(judge.full().state_dict());
+        }));
+      }
     }
   }
   EXPECT_EQ(results.size(), 1u);
