@@ -6,7 +6,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "../progress.h"
 
@@ -17,18 +20,19 @@ struct Settings {
   double lr = 1e-3, dropout = 0;
   std::uint64_t seed = 1337;
   int logical_ranks = 0;
-  bool fingerprint = false;
+  tutti::Shard shard = tutti::Shard::none;
+  bool bf16 = false, fingerprint = false;
 };
 
-// Matrices and embeddings decay; gains and biases don't.
-std::vector<tutti::optim::ParameterGroup<tutti::optim::AdamWOptions>> groups_of(const tutti::nn::Gpt& model,
-                                                                                double lr) {
+// Matrices and embeddings decay; gains and biases don't. Of each this rank's share.
+std::vector<tutti::optim::ParameterGroup<tutti::optim::AdamWOptions>> groups_of(
+    const tutti::nn::Gpt& model, const tutti::DataParallel& parallel, double lr) {
   tutti::NamedTensors matrices, vectors;
   for (const auto& parameter : model.parameters()) {
     (parameter.tensor.rank() >= 2 ? matrices : vectors).push_back(parameter);
   }
-  return {{.parameters = matrices, .options = {.lr = lr, .beta2 = 0.99, .weight_decay = 0.1}},
-          {.parameters = vectors, .options = {.lr = lr, .beta2 = 0.99, .weight_decay = 0}}};
+  return {{.parameters = parallel.shard(matrices), .options = {.lr = lr, .beta2 = 0.99, .weight_decay = 0.1}},
+          {.parameters = parallel.shard(vectors), .options = {.lr = lr, .beta2 = 0.99, .weight_decay = 0}}};
 }
 
 // The mean over the logical ranks, whoever has them: the same bits in any world.
@@ -60,13 +64,17 @@ void train(const Settings& set, tutti::World& world) {
                         .context = set.context,
                         .dropout = set.dropout,
                         .seed = set.seed});
-  tutti::DataParallel parallel(model, world);
-  tutti::optim::AdamW optimizer(groups_of(model, set.lr));
+  tutti::DataParallelOptions options{.shard = set.shard};
+  if (set.bf16) options.hook = std::make_shared<tutti::Bf16Gradients>();
+  tutti::DataParallel parallel(model, world, options);
+  tutti::optim::AdamW optimizer(groups_of(model, parallel, set.lr));
   const tutti::optim::WarmupCosine schedule{.lr = set.lr,
                                             .warmup = std::min<std::int64_t>(100, set.steps / 10),
                                             .steps = set.steps,
                                             .final_lr = set.lr / 10};
-  auto state = tutti::TrainState{model, optimizer, batches};
+  auto model_state = parallel.full();
+  auto optimizer_state = parallel.full(optimizer);
+  auto state = tutti::TrainState{model_state, optimizer_state, batches};
   std::optional<tutti::Checkpointer> checkpoints;
   std::int64_t step = 0;
   if (!set.checkpoints.empty()) {
@@ -84,6 +92,7 @@ void train(const Settings& set, tutti::World& world) {
     optimizer.set_lr(schedule(step));
     for ([[maybe_unused]] const int v : parallel.micro_batches()) {
       const auto [tokens, targets] = batches.next();
+      const tutti::Autocast autocast(set.bf16 ? std::optional(tutti::DType::bf16) : std::nullopt);
       parallel.backward(tutti::nn::cross_entropy(model(tokens), targets));
     }
     parallel.clip_grad_norm_(1.0);
@@ -92,6 +101,7 @@ void train(const Settings& set, tutti::World& world) {
     if (checkpoints) checkpoints->save(step, state);
   }
 
+  const auto whole = parallel.gather();  // for all that follows, which not every rank does
   const double loss = validation_loss(model, batches, set.evaluations, world);
   const std::string fingerprint = set.fingerprint ? tutti::fingerprint(state) : "";
   if (!speaks) return;
@@ -131,6 +141,15 @@ int main(int argc, char** argv) {
          "micro-batches of a step, as many as the run will ever have ranks; else the next power of two")
       ->check(CLI::PositiveNumber)
       ->default_str("");
+  app.add_option("--shard", set.shard,
+                 "what each rank keeps only its share of: none, optimizer, gradients, parameters")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, tutti::Shard>{{"none", tutti::Shard::none},
+                                              {"optimizer", tutti::Shard::optimizer},
+                                              {"gradients", tutti::Shard::gradients},
+                                              {"parameters", tutti::Shard::parameters}}))
+      ->default_str("none");
+  app.add_flag("--bf16", set.bf16, "products in bf16, and gradients on their way");
   app.add_flag("--fingerprint", set.fingerprint,
                "end with a line that runs share which ended in the same bits");
   CLI11_PARSE(app, argc, argv);

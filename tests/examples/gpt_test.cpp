@@ -66,6 +66,16 @@ TEST_F(GptExample, EndsInTheSameBitsOnAnyNumberOfRanks) {
   EXPECT_NE(end_of(gpt(1, more + " --seed 2")), end_of(one));
 }
 
+TEST_F(GptExample, EndsInTheSameBitsHoweverItIsSharded) {
+  const std::string more = "--logical-ranks 4 --steps 10 --bf16 --sample 5 --evaluations 2 --fingerprint";
+  const auto one = gpt(1, more);
+  EXPECT_THAT(one.out, HasSubstr("\nfingerprint ")) << one.err;
+  for (const char* shard : {"optimizer", "gradients", "parameters"}) {
+    EXPECT_EQ(end_of(gpt(4, more + " --shard " + shard)), end_of(one)) << shard;
+  }
+  EXPECT_NE(gpt(1, more + " --shard some").code, 0);
+}
+
 TEST_F(GptExample, GoesOnFromItsCheckpointInAnotherWorld) {
   const std::string more =
       "--logical-ranks 4 --dropout 0.1 --sample 0 --steps 30 --save-every 10 --fingerprint --checkpoints " +
