@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
+#include <span>
 #include <thread>
 
 #include "processes.h"
@@ -55,6 +57,33 @@ TEST_F(Fault, AStoppedRankIsNamedByTheOthersAndLearnsOfItLater) {
   }
   ranks.signal(1, SIGCONT);
   EXPECT_THAT(ranks.report(1), StartsWith("TimeoutError rank=1 all_reduce #"));
+}
+
+// A rank that stands still in the middle of a collective and then goes on finds all that it waits for: the others have
+// done their part before they gave up. But they may have taken their memory back.
+TEST_F(Fault, WhoGoesOnAfterTheOthersGaveUpHearsOfIt) {
+  constexpr std::size_t count = 1 << 20;
+  const auto body = [](Communicator& comm) -> std::string {
+    comm.set_timeout(300ms * TEST_SLOWDOWN);
+    const auto size = static_cast<std::size_t>(comm.size());
+    const auto memory = comm.allocate((size + 1) * count * sizeof(float));
+    auto* const in = static_cast<float*>(memory.get());
+    auto* const out = in + count;
+    for (int step = 1;; ++step) {
+      std::fill_n(in, count, static_cast<float>(step));
+      comm.all_gather(std::span(in, count), std::span(out, size * count));
+      const auto is_other = [step](float value) { return value != static_cast<float>(step); };
+      if (std::any_of(out, out + size * count, is_other)) return "wrong result";
+    }
+  };
+  for (int run = 0; run < 6; ++run) {
+    Processes ranks(3, body);
+    std::this_thread::sleep_for(60ms + run * 5ms);
+    ranks.signal(1, SIGSTOP);
+    for (const int rank : {0, 2}) EXPECT_THAT(ranks.report(rank), HasSubstr("Error rank=1"));
+    ranks.signal(1, SIGCONT);
+    EXPECT_THAT(ranks.report(1), HasSubstr("Error rank=1"));
+  }
 }
 
 TEST_F(Fault, RanksThatNeverJoinAreNamed) {

@@ -89,7 +89,10 @@ int lose_ranks(const std::string& how, int runs,
     EXPECT_NE(result.code, 0);
     for (const auto& line : result.sorted_lines()) {
       named += line.rfind("named", 0) == 0 ? 1 : 0;
-      wrong += line.rfind("wrong", 0) == 0 ? 1 : 0;
+      if (line.rfind("wrong", 0) == 0) {
+        ++wrong;
+        ADD_FAILURE() << how << " " << seed << ": " << line;
+      }
       others += line.rfind("blamed", 0) == 0 ? 1 : 0;
     }
     leftovers += static_cast<int>(left_in_shm().size()) + (process_left(mark) ? 1 : 0);

@@ -71,6 +71,10 @@ class Group {
   // Begins what is no collective.
   void begin(const Call& call) {
     deadline_.reset();
+    check(call);
+  }
+  // Throws when the group has failed by now.
+  void check(const Call& call) const {
     if (failure().state.load(std::memory_order_acquire) != Failure::none) raise(call);
   }
   // Waits until `ready()`, which the ranks `peers` bring about; of these, `arrived(rank)` tells who is not to blame.

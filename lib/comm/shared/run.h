@@ -1,6 +1,7 @@
 // The ways of a collective: small, directly on the peers' memory, or through memory of each pair of ranks.
 #pragma once
 
+#include <atomic>
 #include <cstring>
 
 #include "comm/shared/backend.h"
@@ -53,6 +54,10 @@ void SharedBackend::run(const Call& call, const Signature& signature, ConstBuffe
   if (!everyone_direct) return large(whole);
   direct();
   group_.meet(call);
+  // One that gave up waiting for this rank had done its part, so all have met; but its memory may have been gone before
+  // this rank had read it.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  group_.check(call);
 }
 
 template <typename Direct, typename Give, typename Take>
