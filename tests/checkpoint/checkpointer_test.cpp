@@ -20,18 +20,10 @@ namespace fs = std::filesystem;
 using test::a_loader;
 using test::a_model;
 using test::an_optimizer;
+using test::message_of;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const CheckpointError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 class CheckpointerTest : public testing::Test {
  protected:

@@ -1,8 +1,11 @@
 // Stand-ins for a model, an optimizer and a loader.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <utility>
 
+#include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
 #include "tutti/tensor/named_tensor.h"
 
@@ -39,5 +42,15 @@ inline Part a_model(std::int64_t width = 4) {
 }
 inline Part an_optimizer() { return {"optimizer", {{"exp_avg.fc.weight", zeros({4, 3})}}}; }
 inline Part a_loader() { return {"loader", {{"position", zeros({}, {.dtype = DType::i64})}}}; }
+
+// What `f` threw.
+inline std::string message_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const CheckpointError& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
 
 }  // namespace tutti::test

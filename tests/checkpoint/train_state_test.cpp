@@ -23,17 +23,9 @@ namespace {
 using test::a_loader;
 using test::a_model;
 using test::an_optimizer;
+using test::message_of;
 using testing::AllOf;
 using testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const CheckpointError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 // Runs `body` on `size` ranks that share `logical_ranks`, and returns what each threw.
 std::vector<std::string> on_ranks(int size, int logical_ranks,

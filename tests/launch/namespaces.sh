@@ -36,7 +36,7 @@ allowed() {
 }
 
 # Open MPI has a directory for each name of a host, and runs beside this one have hosts of the same names.
-TMPDIR=$(mktemp -d /tmp/tutti-hosts.XXXXXX)
+TMPDIR=$(mktemp -d)
 export TMPDIR
 trap remove EXIT
 trap 'exit 143' TERM INT

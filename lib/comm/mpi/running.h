@@ -22,7 +22,8 @@ struct Running {
   Running patient() const {
     using std::chrono::milliseconds;
     constexpr auto longest = std::chrono::steady_clock::time_point::max();
-    const auto grace = std::clamp(timeout / 8, milliseconds(50), milliseconds(1000));
+    // Enough for a rank that has to wait for a core.
+    const auto grace = std::clamp(timeout / 4, milliseconds(100), milliseconds(1000));
     Running later = *this;
     later.deadline = deadline > longest - grace ? longest : deadline + grace;
     return later;
