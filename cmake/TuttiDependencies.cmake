@@ -48,6 +48,11 @@ if(NOT TUTTI_MPI STREQUAL OFF)
 endif()
 tutti_optional(MPI "ranks on several machines (libopenmpi-dev)" "${MPI_CXX_FOUND}" "MPI ${MPI_CXX_VERSION}")
 
+if(NOT TUTTI_OPENSSL STREQUAL OFF)
+  find_package(OpenSSL 3.0 QUIET COMPONENTS Crypto)
+endif()
+tutti_optional(OPENSSL "encrypted checkpoints (OpenSSL 3.0 or newer: libssl-dev)" "${OPENSSL_FOUND}" "OpenSSL ${OPENSSL_VERSION}")
+
 include(TuttiCuda)
 include(TuttiNccl)
 

@@ -9,7 +9,7 @@ option(TUTTI_WERROR "Treat warnings as errors" OFF)
 set(TUTTI_SANITIZE "" CACHE STRING "Sanitizers for every target of Tutti: 'address,undefined' or 'thread'")
 
 # AUTO uses what is found, ON fails without it, OFF does not look.
-foreach(dependency IN ITEMS MPI CUDA NCCL BLAS GLOO)
+foreach(dependency IN ITEMS MPI CUDA NCCL BLAS OPENSSL GLOO)
   set(TUTTI_${dependency} AUTO CACHE STRING "Use ${dependency}: AUTO, ON or OFF")
   set_property(CACHE TUTTI_${dependency} PROPERTY STRINGS AUTO ON OFF)
   if(NOT TUTTI_${dependency} MATCHES "^(AUTO|ON|OFF)$")

@@ -20,6 +20,7 @@
 #include "tutti/autograd/shape.h"
 #include "tutti/autograd/softmax.h"
 #include "tutti/checkpoint/checkpointer.h"
+#include "tutti/checkpoint/encryption.h"
 #include "tutti/checkpoint/safetensors.h"
 #include "tutti/checkpoint/train_state.h"
 #include "tutti/comm/backend.h"
