@@ -1,0 +1,64 @@
+// Texts, keys and what is thrown about them.
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/key_blob.h"
+#include "checkpoint/stream_cipher.h"
+#include "tests/support/files.h"
+#include "tutti/core/error.h"
+
+namespace tutti::test {
+
+using Bytes = std::vector<std::byte>;
+using SharedKey = std::shared_ptr<const RecipientKey>;
+
+inline constexpr const char* uuid_a = "00000000-0000-4000-8000-00000000000a";
+inline constexpr const char* uuid_b = "00000000-0000-4000-8000-00000000000b";
+
+// Byte i is i * 7 % 251: no two segments are alike.
+inline Bytes text_of(std::size_t size) {
+  Bytes text(size);
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<std::byte>(i * 7 % 251);
+  return text;
+}
+
+inline std::string to_string(const Bytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+inline Bytes to_bytes(std::string_view text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+inline checkpoint::Key key_of(int first) {
+  checkpoint::Key key;
+  std::ranges::generate(key.bytes(), [&] { return static_cast<std::byte>(first++); });
+  return key;
+}
+
+inline SharedKey a_key(const TemporaryDirectory& directory, const char* name) {
+  new_key_file(directory / name);
+  return key_file(directory / name);
+}
+
+// Matches a call that throws a CheckpointError about `file` at `offset`.
+inline auto refuses(const std::string& file, std::int64_t offset, const std::string& text) {
+  using namespace testing;
+  return Throws<CheckpointError>(AllOf(Property("file", &CheckpointError::file, file),
+                                       Property("offset", &CheckpointError::offset, offset),
+                                       Property("what", &CheckpointError::what, HasSubstr(text))));
+}
+
+inline constexpr const char* changed =
+    "this segment was changed, or is of another file, step, checkpoint or key";
+
+}  // namespace tutti::test
