@@ -88,7 +88,7 @@ KeyBlob parse_key_blob(std::string_view text, std::string_view file) {
   const auto json = parse_strict(text, file, 3);
   if (!json.is_object() || !json.contains("format")) refuse(file, "it is no object with a \"format\"");
   // Before the other fields, which another format may not have.
-  if (json["format"] != Json(encryption_format)) {
+  if (!json["format"].is_number_unsigned() || json["format"] != encryption_format) {
     refuse(file, fmt::format("its format is {}, and this Tutti reads {}", json["format"].dump(),
                              encryption_format));
   }

@@ -1,6 +1,7 @@
 """Writes the inputs that fuzzing starts from into corpus/: make_corpus.py. What fuzzing found lies beside them."""
 
 import gzip
+import hmac
 import json
 import pathlib
 import struct
@@ -107,3 +108,62 @@ put("idx", "gzip-of-gzip", compress(compress(image)))
 put("idx", "gzip-zeros", compress(idx(0x08, [4096], bytes(4096))))
 put("idx", "gzip-claims", compress(idx(0x08, [2**32 - 1], b"abc")))
 put("idx", "empty", b"")
+
+
+def hkdf(key, info):
+    extracted = hmac.digest(bytes(32), key, "sha256")
+    return hmac.digest(extracted, info + b"\1", "sha256")
+
+
+data_key = bytes(range(32))
+recipient = {"id": "fuzz", "wrapped": bytes(255 - b for b in data_key).hex()}  # as key_blob_fuzz.cpp unwraps it
+blob = {
+    "format": 1,
+    "checkpoint": "00000000-0000-4000-8000-00000000000a",
+    "algorithm": "AES256-GCM-HKDF-1MB",
+    "commitment": hkdf(data_key, b"tutti key commitment v1").hex(),
+    "recipients": [recipient],
+}
+
+
+def keys(name, **changes):
+    put("key_blob", name, json.dumps(blob | changes, ensure_ascii=False).encode())
+
+
+keys("good")
+keys("two-recipients", recipients=[{"id": "größe", "wrapped": "00ff"}, recipient])
+keys("same-recipient-twice", recipients=[recipient, recipient])
+keys("no-recipient", recipients=[])
+keys("other-recipient", recipients=[recipient | {"id": "other"}])
+keys("long-id", recipients=[recipient | {"id": "a" * 257}])
+keys("wrapped-odd", recipients=[recipient | {"wrapped": "0"}])
+keys("wrapped-no-hex", recipients=[recipient | {"wrapped": "0x"}])
+keys("wrapped-long", recipients=[recipient | {"wrapped": "00" * 2049}])
+keys("other-key", recipients=[recipient | {"wrapped": "00" * 32}])
+keys("recipient-is-number", recipients=[1])
+keys("format-2", format=2)
+keys("format-true", format=True)
+keys("format-float", format=1.0)
+keys("algorithm-4kb", algorithm="AES256-GCM-HKDF-4KB")
+keys("commitment-short", commitment="00")
+keys("checkpoint-slash", checkpoint="a/b")
+keys("unknown-field", more=1)
+put("key_blob", "duplicate-key", b'{"format":1,' + json.dumps(blob).encode()[1:])
+put("key_blob", "nested", b"[" * 1000)
+put("key_blob", "empty", b"")
+put("key_blob", "lone-surrogate", b'{"format":1,"\\ud800":1}')
+
+# The first byte chooses the text, then seven for each change: what, where, and what of it.
+put("encrypted_stream", "empty-text", b"\0")
+put("encrypted_stream", "small-text", b"\x64")
+put("encrypted_stream", "two-segments", b"\xfa")
+put("encrypted_stream", "three-segments", b"\xff")
+put("encrypted_stream", "header-bit", b"\x64" + b"\0" + b"\5\0\0" + b"\1\0\0")
+put("encrypted_stream", "tag-bit", b"\0" + b"\0" + b"\x37\0\0" + b"\x80\0\0")
+put("encrypted_stream", "cut", b"\x64" + b"\1" + b"\x40\0\0" + b"\0\0\0")
+put("encrypted_stream", "cut-at-segment", b"\xff" + b"\1" + b"\0\0\x20" + b"\0\0\0")
+put("encrypted_stream", "longer", b"\x64" + b"\2" + b"\x40\0\0" + b"\1\0\0")
+put("encrypted_stream", "segment-erased", b"\xff" + b"\3" + b"\0\0\x10" + b"\0\0\x20")
+put("encrypted_stream", "segments-swapped", b"\xff" + b"\4" + b"\0\0\0" + b"\1\0\0")
+put("encrypted_stream", "changed-and-back", b"\x64" + 2 * (b"\0" + b"\x32\0\0" + b"\1\0\0"))
+put("encrypted_stream", "bytes-like-a-file", b"\x28" + bytes(55))

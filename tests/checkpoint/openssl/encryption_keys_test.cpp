@@ -214,7 +214,8 @@ TEST_F(EncryptionKeys, TextsThatBreakARule) {
   refused(std::string((1 << 20) + 1, ' '), "at most 1048576 are allowed");
   refused("{\"format\": 1, " + text.substr(1), "duplicate key \"format\"");
   refused("{\"format\": 1}", "has no \"checkpoint\"");
-  refused(with("/format", 1.5), "its format is 1.5");
+  refused(with("/format", 1.0), "its format is 1.0");
+  refused(with("/format", true), "its format is true");
   refused(with("/format", "1"), "its format is \"1\"");
   refused(with("/more", 1), "unknown field \"more\"");
   refused(with("/recipients/0/more", 1), "a recipient has an unknown field \"more\"");
