@@ -52,6 +52,7 @@ TEST_F(EncryptionKeys, FilesOfBytesAndOfDigits) {
   hex->unwrap(wrapped, "context", again.bytes());
   EXPECT_TRUE(std::ranges::equal(again.bytes(), data_key.bytes()));
   EXPECT_THROW(hex->unwrap(wrapped, "another", again.bytes()), CheckpointError);
+  EXPECT_TRUE(std::ranges::equal(again.bytes(), Key().bytes()));  // nothing of it is handed out
   EXPECT_THROW(hex->unwrap(std::span(wrapped).first(59), "context", again.bytes()), CheckpointError);
 }
 

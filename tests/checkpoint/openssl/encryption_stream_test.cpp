@@ -151,12 +151,24 @@ TEST(EncryptionStream, WhatIsRefusedIsNotHandedOut) {
   EXPECT_TRUE(plain == Bytes(100));
 }
 
+// The header is read once, the segment that begins with it another time.
+TEST(EncryptionStream, AHeaderThatChangesMeanwhileIsRefused) {
+  const auto key = key_of(0);
+  auto sealed = encrypt(key, "data", text_of(100));
+  Bytes plain(100, std::byte{7});
+  const StreamDecryptor decryptor(key, "data", "f", sealed.size(),
+                                  std::span(sealed).first<stream::header_bytes>());
+  sealed[1] ^= std::byte{1};
+  EXPECT_THAT([&] { decryptor.decrypt(0, sealed, plain); }, test::refuses("f", 0, test::changed));
+  EXPECT_TRUE(plain == Bytes(100));
+}
+
 TEST(EncryptionStream, NamesAndStepsAreBound) {
   EXPECT_EQ(associated_data("a-1", 100, "model.safetensors"),
             "tutti checkpoint v1\na-1\n100\nmodel.safetensors");
   EXPECT_EQ(wrap_context("a-1"), "tutti checkpoint v1 a-1");
   for (const std::string& name : {std::string(), std::string("a/b"), std::string("a\0b", 3),
-                                 std::string("a\n1"), std::string(256, 'a')}) {
+                                  std::string("a\n1"), std::string(256, 'a')}) {
     EXPECT_THROW(associated_data("a", 1, name), CheckpointError) << name;
   }
   for (const std::string& uuid :
