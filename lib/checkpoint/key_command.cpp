@@ -26,7 +26,7 @@ class CommandKey : public RecipientKey {
     std::vector<std::byte> wrapped(max_wrapped_bytes);
     wrapped.resize(run(command_.wrap, "wrap", context, data_key, wrapped));
     if (wrapped.empty()) fail(command_.wrap[0], "its answer is empty");
-    if (!std::ranges::search(wrapped, data_key).empty())
+    if (std::search(wrapped.begin(), wrapped.end(), data_key.begin(), data_key.end()) != wrapped.end())
       fail(command_.wrap[0], "its answer shows the data key as it is");
     return wrapped;
   }

@@ -15,7 +15,6 @@ namespace tutti::checkpoint {
 namespace {
 
 using namespace test;
-using testing::AllOf;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 

@@ -14,7 +14,6 @@ namespace {
 using namespace test;
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 using testing::ThrowsMessage;
 

@@ -12,8 +12,6 @@ namespace {
 using test::Bytes;
 using test::key_of;
 using test::text_of;
-using testing::HasSubstr;
-using testing::ThrowsMessage;
 
 constexpr std::uint64_t first = stream::segment_bytes - stream::header_bytes - tag_bytes;
 constexpr std::uint64_t other = stream::segment_bytes - tag_bytes;
