@@ -5,19 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
-#include <random>
-#include <system_error>
 #include <utility>
 
-#include "tutti/core/error.h"
+#include "checkpoint/directory.h"
 
 namespace tutti::checkpoint {
-
-void throw_system_error(std::string_view operation, const std::string& path) {
-  const auto reason = std::generic_category().message(errno);
-  throw CheckpointError(fmt::format("checkpoint: cannot {} {}: {}", operation, path, reason), path);
-}
 
 std::string parent_directory(const std::string& path) {
   const auto slash = path.find_last_of('/');
@@ -33,11 +25,6 @@ void sync_directory(const std::string& path) {
   ::close(descriptor);
   errno = error;
   if (result != 0) throw_system_error("sync directory", path);
-}
-
-std::string random_name() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}", random(), random());
 }
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path) {

@@ -7,17 +7,11 @@
 
 namespace tutti::checkpoint {
 
-// The message names `operation`, `path` and what errno says.
-[[noreturn]] void throw_system_error(std::string_view operation, const std::string& path);
-
 // "" is the current directory.
 std::string parent_directory(const std::string& path);
 
 // Makes the renames and creations in `path` last. Throws CheckpointError.
 void sync_directory(const std::string& path);
-
-// A fresh name, of 16 hexadecimal digits, for files that others are not to meet.
-std::string random_name();
 
 // Bytes go to a temporary file in the directory of `path`; `commit` syncs it, renames it to `path` and syncs
 // the directory. Without a commit, or where it throws, `path` is as it was and the temporary file is gone.

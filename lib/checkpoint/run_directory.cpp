@@ -2,56 +2,31 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
 #include <functional>
 #include <optional>
 
-#include "checkpoint/atomic_file.h"
-#include "tutti/checkpoint/safetensors.h"
+#include "checkpoint/encrypted_names.h"
+#include "checkpoint/manifest.h"
 #include "tutti/core/error.h"
 #include "tutti/core/logging.h"
-#include "tutti/core/version.h"
 
 namespace tutti::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view prefix = "step-";
+constexpr std::string_view step_prefix = "step-";
 constexpr std::string_view hidden_prefix = ".step-";
-
-std::optional<std::int64_t> number_in(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < 0) return std::nullopt;
-  return number;
-}
-
-std::optional<std::int64_t> number_in(const safetensors::Reader& file, const char* key) {
-  const auto found = file.metadata().find(key);
-  return found == file.metadata().end() ? std::nullopt : number_in(found->second);
-}
-
-std::optional<std::int64_t> steps_of(const fs::directory_entry& entry) {
-  const auto name = entry.path().filename().string();
-  if (!name.starts_with(prefix) || !entry.is_directory()) return std::nullopt;
-  return number_in(std::string_view(name).substr(prefix.size()));
-}
-
-std::string hidden(const std::string& root) {
-  return fmt::format("{}/{}{}", root, hidden_prefix, random_name());
-}
-
-void remove_hidden(const std::string& root) {
-  for (const auto& entry : fs::directory_iterator(root)) {
-    if (entry.path().filename().string().starts_with(hidden_prefix)) fs::remove_all(entry.path());
-  }
-}
+constexpr std::string_view trash_prefix = ".trash-";
+constexpr std::string_view damaged_prefix = "damaged-";
+constexpr const char* lock_name = ".lock";
 
 // Makes `path`, and first what is missing above it, each lasting in its parent.
 void make_directories(fs::path path, const std::string& root) {
@@ -63,21 +38,47 @@ void make_directories(fs::path path, const std::string& root) {
     throw CheckpointError(fmt::format("checkpoint: cannot make directory {}: {}", root, error.message()),
                           root);
   }
-  sync_directory(path.parent_path().string());
+  Directory(path.parent_path().string()).sync();
 }
 
-// What had the name `to` before is gone, or has the name `from`.
-void rename_over(const std::string& from, const std::string& to, const std::string& root) {
-  if (::rename(from.c_str(), to.c_str()) == 0) return;
-  if (errno == EEXIST || errno == ENOTEMPTY) {
-    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) return;
-    // Not every file system can exchange: for a moment, this step's checkpoint is not there.
-    if (::rename(to.c_str(), hidden(root).c_str()) == 0 && ::rename(from.c_str(), to.c_str()) == 0) return;
+// A reader holds a lock on the manifest, see open_checkpoint.h.
+bool is_read(const Directory& root, const std::string& name) {
+  std::error_code error;
+  if (fs::symlink_status(root.path(name), error).type() != fs::file_type::directory) return false;
+  const Directory checkpoint = root.open(name);
+  for (const auto& manifest : {std::string(manifest_name), encrypted_name(manifest_name)}) {
+    if (!checkpoint.has(manifest)) continue;
+    const auto file = checkpoint.open_to_read(manifest);
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return true;
   }
-  throw_system_error("rename a finished checkpoint to", to);
+  return false;
+}
+
+// Renamed first: a checkpoint that lacks files must not be found under its name.
+void remove_checkpoint(const Directory& root, const std::string& name) {
+  if (is_read(root, name)) return;
+  const auto aside = std::string(trash_prefix) + random_name();
+  root.rename(name, aside);
+  root.sync();
+  root.remove(aside);
 }
 
 }  // namespace
+
+std::string step_name(std::int64_t steps) { return fmt::format("{}{:010}", step_prefix, steps); }
+
+std::optional<std::int64_t> steps_in(std::string_view name) {
+  if (!name.starts_with(step_prefix)) return std::nullopt;
+  name.remove_prefix(step_prefix.size());
+  std::int64_t steps = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), steps);
+  if (error != std::errc() || end != name.data() + name.size() ||
+      step_name(steps) != std::string(step_prefix).append(name))
+    return std::nullopt;
+  return steps;
+}
+
+std::string hidden_name(const std::string& uuid) { return std::string(hidden_prefix) + uuid.substr(0, 16); }
 
 void prepare(const std::string& root) {
   make_directories(root, root);
@@ -85,77 +86,90 @@ void prepare(const std::string& root) {
     throw_system_error("write in directory", root);
 }
 
-std::vector<std::int64_t> list(const std::string& root) {
+std::vector<std::int64_t> list(const Directory& root) {
   std::vector<std::int64_t> all;
-  for (const auto& entry : fs::directory_iterator(root)) {
-    if (const auto steps = steps_of(entry)) all.push_back(*steps);
+  for (const auto& name : root.names()) {
+    const auto steps = steps_in(name);
+    std::error_code error;
+    if (steps && fs::symlink_status(root.path(name), error).type() == fs::file_type::directory)
+      all.push_back(*steps);
   }
   std::ranges::sort(all, std::greater{});
   return all;
 }
 
-std::string path_of(const std::string& root, std::int64_t steps) {
-  return fmt::format("{}/{}{:010}", root, prefix, steps);
-}
-
-Snapshot read(const std::string& root, std::int64_t steps) {
-  const auto path = path_of(root, steps);
-  const safetensors::Reader train(path + "/train.safetensors");
-  if (number_in(train, "step") != steps) {
-    throw CheckpointError(
-        fmt::format("checkpoint: {}: its metadata must say \"step\": \"{}\"", train.path(), steps),
-        train.path());
-  }
-  Snapshot snapshot{.steps = steps,
-                    .world_size = number_in(train, "world_size").value_or(1),
-                    .logical_ranks = number_in(train, "logical_ranks").value_or(0),
-                    .model = {},
-                    .others = {}};
-  snapshot.model = safetensors::load(path + "/model.safetensors");
-  for (const auto& entry : train.entries()) snapshot.others.push_back({entry.name, train.read(entry)});
-  return snapshot;
-}
-
-void commit(const std::string& root, const Snapshot& snapshot, const std::vector<std::int64_t>& given_up) {
-  const auto path = path_of(root, snapshot.steps);
-  for (const auto steps : list(root)) {
-    if (steps > snapshot.steps && std::ranges::find(given_up, steps) == given_up.end()) {
+void check_newest(const Directory& root, std::int64_t steps, const std::vector<std::int64_t>& given_up) {
+  for (const auto other : list(root)) {
+    if (other > steps && std::ranges::find(given_up, other) == given_up.end()) {
       throw CheckpointError(
           fmt::format("checkpoint: {} holds step {}, later than {}: restore it, or use another directory",
-                      root, steps, snapshot.steps),
-          root);
+                      root.path(), other, steps),
+          root.path());
     }
   }
-  remove_hidden(root);
-  const auto temporary = hidden(root);
-  if (!fs::create_directory(temporary)) throw_system_error("make directory", temporary);
-  try {
-    safetensors::save(temporary + "/model.safetensors", snapshot.model, {{"format", "pt"}});
-    safetensors::save(temporary + "/train.safetensors", snapshot.others,
-                      {{"step", std::to_string(snapshot.steps)},
-                       {"world_size", std::to_string(snapshot.world_size)},
-                       {"logical_ranks", std::to_string(snapshot.logical_ranks)},
-                       {"tutti_version", version()}});
-    rename_over(temporary, path, root);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    throw;
-  }
-  sync_directory(root);
-  remove_hidden(root);
 }
 
-void remove(const std::string& root, std::int64_t steps) {
-  // Renamed first: a checkpoint that lacks files must not be found under its name.
-  const auto path = path_of(root, steps);
-  const auto aside = hidden(root);
-  std::error_code error;
-  fs::rename(path, aside, error);
-  if (!error) fs::remove_all(aside, error);
-  if (error)
-    logging::write(logging::Level::warning,
-                   fmt::format("checkpoint: cannot remove {}: {}", path, error.message()));
+SaverLock::SaverLock(const Directory& root)
+    : file_(::openat(root.descriptor(), lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666)) {
+  const auto path = root.path(lock_name);
+  if (!file_) throw_system_error("open", path);
+  if (::flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return;
+  if (errno != EWOULDBLOCK) throw_system_error("lock", path);
+  throw CheckpointError(fmt::format("checkpoint: another run is saving in {}: one at a time", root.path()),
+                        root.path());
+}
+
+void clear_leftovers(const Directory& root) {
+  for (const auto& name : root.names()) {
+    const bool left = name.starts_with(hidden_prefix) || name.starts_with(trash_prefix);
+    if (left && !is_read(root, name)) root.remove(name);
+  }
+}
+
+void commit(const Directory& root, const std::string& hidden, const std::string& name) {
+  if (!root.has(name)) {
+    root.rename(hidden, name);
+  } else if (!root.exchange(hidden, name)) {
+    // Not every file system can exchange: for a moment, this step's checkpoint is not there.
+    root.rename(name, std::string(trash_prefix) + random_name());
+    root.rename(hidden, name);
+  }
+  root.sync();
+}
+
+void remove_quietly(const Directory& root, const std::string& hidden) {
+  try {
+    root.remove(hidden);
+  } catch (const CheckpointError& error) {
+    logging::write(logging::Level::warning, error.what());
+  }
+}
+
+void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
+            const std::vector<std::int64_t>& given_up) {
+  const auto attempt = [&](const std::function<void()>& removal) {
+    try {
+      removal();
+    } catch (const CheckpointError& error) {
+      logging::write(logging::Level::warning, fmt::format("checkpoint: an old one stays: {}", error.what()));
+    }
+  };
+  std::vector<std::int64_t> all;
+  attempt([&] { all = list(root); });
+  std::int64_t good = 0;
+  for (const auto steps : all) {
+    const bool damaged = std::ranges::find(given_up, steps) != given_up.end();
+    if (damaged) {
+      attempt([&] {
+        root.rename(step_name(steps),
+                    fmt::format("{}{}-{}", damaged_prefix, step_name(steps), random_name()));
+      });
+      continue;
+    }
+    if (good++ < keep || (keep_every > 0 && steps % keep_every == 0)) continue;
+    attempt([&] { remove_checkpoint(root, step_name(steps)); });
+  }
+  attempt([&] { clear_leftovers(root); });
 }
 
 }  // namespace tutti::checkpoint

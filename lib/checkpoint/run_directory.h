@@ -1,40 +1,54 @@
-// The checkpoints of a run on disk, as one process sees them.
+// The checkpoints of a run, side by side in a directory.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "tutti/tensor/named_tensor.h"
+#include "checkpoint/directory.h"
 
 namespace tutti::checkpoint {
 
-struct Snapshot {
-  std::int64_t steps = 0;  // done
-  std::int64_t world_size = 1;
-  std::int64_t logical_ranks = 0;  // 0 where it is not told
-  NamedTensors model;
-  NamedTensors others;
-};
+// "step-0000000100"
+std::string step_name(std::int64_t steps);
+// The steps of such a name.
+std::optional<std::int64_t> steps_in(std::string_view name);
+// The name of one that is being written.
+std::string hidden_name(const std::string& uuid);
 
 // Makes `root` where there is none; throws CheckpointError when it cannot be written.
 void prepare(const std::string& root);
 
 // Steps done of the checkpoints in `root`, newest first.
-std::vector<std::int64_t> list(const std::string& root);
+std::vector<std::int64_t> list(const Directory& root);
 
-// root/step-0000000100
-std::string path_of(const std::string& root, std::int64_t steps);
+// Throws CheckpointError for a checkpoint of more than `steps` steps that is not among `given_up`.
+void check_newest(const Directory& root, std::int64_t steps, const std::vector<std::int64_t>& given_up);
 
-// Throws CheckpointError when a file is missing, damaged, or of another step.
-Snapshot read(const std::string& root, std::int64_t steps);
+// Keeps other savers out while it lives. Throws CheckpointError where there is one.
+class SaverLock {
+ public:
+  explicit SaverLock(const Directory& root);
 
-// Makes `snapshot` the newest checkpoint: durable when it returns, without a trace when it throws. Clears
-// away what a process that died in here has left. Throws CheckpointError when there is one of a later step,
-// not among `given_up`.
-void commit(const std::string& root, const Snapshot& snapshot, const std::vector<std::int64_t>& given_up);
+ private:
+  Descriptor file_;
+};
 
-// A failure goes to the log.
-void remove(const std::string& root, std::int64_t steps);
+// What a process that died in a save or a removal has left.
+void clear_leftovers(const Directory& root);
+
+// Makes the finished `hidden` the checkpoint `name`, in place of one that there may be.
+void commit(const Directory& root, const std::string& hidden, const std::string& name);
+
+// What a save that failed has left. Failures go to the log.
+void remove_quietly(const Directory& root, const std::string& hidden);
+
+// Removes what is beyond the newest `keep` and not of a multiple of `keep_every` steps; one that is being read stays until
+// the next time. Those of `given_up` are put aside, as damaged-step-...: what could not be read may not be lost. Failures go
+// to the log.
+void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
+            const std::vector<std::int64_t>& given_up);
 
 }  // namespace tutti::checkpoint

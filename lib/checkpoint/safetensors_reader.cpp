@@ -9,7 +9,7 @@
 #include <limits>
 #include <utility>
 
-#include "checkpoint/atomic_file.h"
+#include "checkpoint/directory.h"
 #include "kernels/memory.h"
 #include "tutti/checkpoint/safetensors.h"
 #include "tutti/core/error.h"

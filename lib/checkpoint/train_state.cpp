@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 
@@ -22,28 +23,28 @@ NamedTensors cloned(const NamedTensors& state) {
 // step.
 std::optional<NamedTensors> state_now(const TrainState::Part& part) {
   try {
-    return cloned(part.state_dict());
+    return cloned(part.shards ? local(part.shards()) : part.state_dict());
   } catch (const DataError&) {
     return std::nullopt;
   }
 }
 
-using ByRole = std::map<std::string, NamedTensors>;
+void put_back(const TrainState::Part& part, const NamedTensors& state) {
+  part.shards ? part.load_shards(state) : part.load_state_dict(state);
+}
 
-ByRole split(const std::vector<TrainState::Part>& parts, const NamedTensors& model,
-             const NamedTensors& others) {
-  ByRole by_role;
-  for (const auto& part : parts) by_role[part.role];
-  by_role[parts.front().role] = model;
-  for (const auto& [name, tensor] : others) {
+std::map<std::string, NamedTensors> by_role(const std::vector<TrainState::Part>& parts,
+                                            const NamedTensors& state) {
+  std::map<std::string, NamedTensors> roles;
+  for (const auto& part : parts) roles[part.role];
+  for (const auto& [name, tensor] : state) {
     const auto dot = name.find('.');
-    const auto found = by_role.find(name.substr(0, dot));
-    if (dot == std::string::npos || found == by_role.end() || found->first == parts.front().role) {
+    const auto found = roles.find(name.substr(0, dot));
+    if (dot == std::string::npos || found == roles.end())
       throw DataError(fmt::format("train state: there is no part for \"{}\"", name));
-    }
     found->second.push_back({name.substr(dot + 1), tensor});
   }
-  return by_role;
+  return roles;
 }
 
 // Seed and position of each, i64 [2].
@@ -78,7 +79,23 @@ void set_states(const std::string& role, NamedGenerators generators, const Named
   }
 }
 
+template <typename T>
+TrainState::Part number(const std::string& role, T& value) {
+  return {role,
+          [&value] {
+            return NamedTensors{{"value", tensor({value}, Shape{})}};
+          },
+          [role, &value](const NamedTensors& state) {
+            const NamedTensors saved{{"value", tensor({value}, Shape{})}};
+            copy_by_name(role.c_str(), saved, state);
+            value = saved[0].tensor.data<T>()[0];
+          }};
+}
+
 }  // namespace
+
+TrainState& TrainState::add(const std::string& role, double& value) { return add(number(role, value)); }
+TrainState& TrainState::add(const std::string& role, std::int64_t& value) { return add(number(role, value)); }
 
 TrainState& TrainState::add(const std::string& role, Generator generator) {
   return add_generators(role, [generator] { return NamedGenerators{{"state", generator}}; });
@@ -101,39 +118,43 @@ TrainState& TrainState::add(Part part) {
   return *this;
 }
 
-NamedTensors TrainState::model() const { return parts_.front().state_dict(); }
-
-NamedTensors TrainState::others() const {
+NamedTensors TrainState::whole() const {
   NamedTensors all;
-  for (std::size_t i = 1; i < parts_.size(); ++i) {
-    for (auto& [name, tensor] : parts_[i].state_dict()) all.push_back({parts_[i].role + "." + name, tensor});
+  for (const auto& part : parts_) {
+    for (auto& [name, tensor] : part.state_dict()) all.push_back({part.role + "." + name, tensor});
   }
   return all;
 }
 
-void TrainState::load(const NamedTensors& model, const NamedTensors& others) const {
-  const auto by_role = split(parts_, model, others);
+ShardedTensors TrainState::shards(const Part& part) {
+  auto tensors = part.shards ? part.shards() : replicated(part.state_dict());
+  for (auto& tensor : tensors) tensor.name.insert(0, part.role + ".");
+  return tensors;
+}
+
+ShardedTensors TrainState::shards() const {
+  ShardedTensors all;
+  for (const auto& part : parts_) std::ranges::move(shards(part), std::back_inserter(all));
+  return all;
+}
+
+void TrainState::load(const NamedTensors& shards) const {
+  const auto roles = by_role(parts_, shards);
   std::vector<std::optional<NamedTensors>> before;
   try {
     for (const auto& part : parts_) {
       auto copy = state_now(part);
-      part.load_state_dict(by_role.at(part.role));
+      put_back(part, roles.at(part.role));
       before.push_back(std::move(copy));
     }
   } catch (...) {
     for (std::size_t i = 0; i < before.size(); ++i) {
-      if (before[i]) parts_[i].load_state_dict(*before[i]);
+      if (before[i]) put_back(parts_[i], *before[i]);
     }
     throw;
   }
 }
 
-std::string fingerprint(const TrainState& state) {
-  NamedTensors all;
-  for (const auto& [name, tensor] : state.model()) all.push_back({"model." + name, tensor});
-  const auto others = state.others();
-  all.insert(all.end(), others.begin(), others.end());
-  return fingerprint(all);
-}
+std::string fingerprint(const TrainState& state) { return fingerprint(state.whole()); }
 
 }  // namespace tutti

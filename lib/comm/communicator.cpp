@@ -27,6 +27,10 @@ int Communicator::rank() const { return executor_->backend().rank(); }
 int Communicator::size() const { return executor_->backend().size(); }
 std::string_view Communicator::backend() const { return executor_->backend().name(); }
 
+bool Communicator::any_thread() const {
+  return executor_->backend().completion() != comm::Backend::Completion::on_return_same_thread;
+}
+
 void Communicator::set_logical_ranks(int count) {
   logical_ranks_ = LogicalRanks(count, rank(), size()).count();
 }

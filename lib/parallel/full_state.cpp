@@ -26,6 +26,53 @@ void DataParallel::FullModel::load_state_dict(const NamedTensors& state) {
   parallel_->model_.load_state_dict(state);
 }
 
+// Of each bucket's parameters, what is in this rank's share; all else is whole on every rank.
+ShardedTensors DataParallel::FullModel::shards() const {
+  ShardedTensors all = replicated(parallel_->model_.state_dict());
+  const auto& engine = *parallel_->engine_;
+  if (!engine.gathering) return all;
+  for (std::size_t b = 0; b < engine.buckets.size(); ++b) {
+    const auto& parameters = engine.buckets[b].parameters();
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const Tensor& parameter = parameters[i].tensor;
+      for (auto& tensor : all) {  // tied parameters have several names
+        if (tensor.local.storage() != parameter.storage() || tensor.local.offset() != parameter.offset())
+          continue;
+        tensor.local = engine.shards[b].slices()[i].tensor.detach();
+        tensor.sharding = engine.buckets[b].layout().sharding(i, size_of(parameter.dtype()));
+      }
+    }
+  }
+  return all;
+}
+
+void DataParallel::FullModel::load_shards(const NamedTensors& parts) {
+  copy_by_name("model", local(shards()), parts);
+  for (auto& shards : parallel_->engine_->shards) shards.mark_updated();
+}
+
+ShardedTensors DataParallel::FullState::shards() const {
+  ShardedTensors all = replicated(optimizer_->state_dict());
+  const auto& engine = *parallel_->engine_;
+  if (engine.options.shard == Shard::none) return all;
+  std::map<std::string, ShardedTensor*> by_name;
+  for (auto& tensor : all) by_name[tensor.name] = &tensor;
+  for (const auto& kind : optimizer_->state_names()) {
+    for (const auto& bucket : engine.buckets) {
+      const auto& parameters = bucket.parameters();
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        const auto found = by_name.find(kind + "." + parameters[i].name);
+        if (found == by_name.end()) continue;  // not this optimizer's
+        found->second->shape = parameters[i].tensor.shape();
+        found->second->sharding = bucket.layout().sharding(i, size_of(found->second->local.dtype()));
+      }
+    }
+  }
+  return all;
+}
+
+void DataParallel::FullState::load_shards(const NamedTensors& parts) { optimizer_->load_state_dict(parts); }
+
 // State of a slice has the slice's shape, so it stands in a flat buffer as the slice does in the parameters'.
 NamedTensors DataParallel::FullState::state_dict() const {
   NamedTensors state = optimizer_->state_dict();

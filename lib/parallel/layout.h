@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "tutti/tensor/named_tensor.h"
+#include "tutti/tensor/sharded_tensor.h"
 
 namespace tutti::parallel {
 
@@ -22,6 +22,12 @@ struct Layout {
   std::vector<std::int64_t> offsets;  // in elements
   std::int64_t share = 0;
   std::int64_t total = 0;
+
+  // That of tensor number `tensor`, with elements of `size` bytes.
+  Sharding sharding(std::size_t tensor, std::size_t size) const {
+    const auto bytes = static_cast<std::int64_t>(size);
+    return {offsets[tensor] * bytes, share * bytes};
+  }
 
  private:
   bool place(const NamedTensors& tensors, int shares);

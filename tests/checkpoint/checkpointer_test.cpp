@@ -8,6 +8,7 @@
 
 #include "tests/checkpoint/parts.h"
 #include "tests/support/files.h"
+#include "tutti/checkpoint/checkpoint.h"
 #include "tutti/checkpoint/safetensors.h"
 #include "tutti/comm/world.h"
 #include "tutti/core/error.h"
@@ -24,6 +25,7 @@ using test::message_of;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 class CheckpointerTest : public testing::Test {
  protected:
@@ -38,13 +40,14 @@ class CheckpointerTest : public testing::Test {
   std::vector<std::string> names() const {
     std::vector<std::string> all;
     for (const auto& entry : fs::directory_iterator(run_)) all.push_back(entry.path().filename());
+    std::erase(all, ".lock");
     std::ranges::sort(all);
     return all;
   }
   void save_steps(Checkpointer& checkpoints, std::initializer_list<int> steps) {
     for (const int step : steps) {
       fill(step);
-      checkpoints.save_now(step, state_);
+      checkpoints.save_now(step, state_).wait();
     }
   }
 
@@ -83,10 +86,9 @@ TEST_F(CheckpointerTest, LaysOutFilesThatOthersCanRead) {
   const safetensors::Reader train(run_ + "/step-0000000100/train.safetensors");
   EXPECT_EQ(train.at("optimizer.exp_avg.fc.weight").bytes, 48u);
   EXPECT_EQ(train.at("data.position").dtype, "I64");
-  EXPECT_EQ(train.metadata().at("step"), "100");
-  EXPECT_EQ(train.metadata().at("world_size"), "1");
-  EXPECT_EQ(train.metadata().at("logical_ranks"), "1");
-  EXPECT_EQ(test::files_in(run_ + "/step-0000000100"), 2u);
+  EXPECT_EQ(train.metadata().at("tutti.steps"), "100");
+  EXPECT_EQ(train.metadata().at("tutti.checkpoint"), model.metadata().at("tutti.checkpoint"));
+  EXPECT_EQ(test::files_in(run_ + "/step-0000000100"), 3u) << "these two and manifest.json";
 }
 
 TEST_F(CheckpointerTest, SavesEverySoManyStepsAndKeepsTheNewest) {
@@ -96,6 +98,7 @@ TEST_F(CheckpointerTest, SavesEverySoManyStepsAndKeepsTheNewest) {
     fill(step);
     if (checkpoints.save(step, state_)) saved.push_back(step);
   }
+  checkpoints.drain();
   EXPECT_THAT(saved, ElementsAre(9, 19, 29, 39));
   EXPECT_THAT(names(), ElementsAre("step-0000000030", "step-0000000040"));
   EXPECT_EQ(checkpoints.restore(state_), 40);
@@ -106,7 +109,7 @@ TEST_F(CheckpointerTest, ReplacesACheckpointOfTheSameStep) {
   Checkpointer checkpoints(run_, world_);
   save_steps(checkpoints, {99});
   fill(5);
-  checkpoints.save_now(99, state_);
+  checkpoints.save_now(99, state_).wait();
   fill(-1);
   EXPECT_EQ(checkpoints.restore(state_), 100);
   EXPECT_TRUE(holds(5));
@@ -149,9 +152,14 @@ TEST_F(CheckpointerTest, PassesOverDamagedOnes) {
       log, AllOf(HasSubstr("step-0000000400 is passed over"), HasSubstr("step-0000000300 is passed over")));
   EXPECT_EQ(names().size(), 4u) << "damaged checkpoints stay until there is a new one";
 
-  fill(250);
-  checkpoints.save_now(249, state_);
-  EXPECT_THAT(names(), ElementsAre("step-0000000100", "step-0000000200", "step-0000000250"));
+  EXPECT_EQ(checkpoints.restored().path, run_ + "/step-0000000200");
+  ASSERT_EQ(checkpoints.restored().passed_over.size(), 2u);
+  EXPECT_THAT(checkpoints.restored().passed_over[0].reason, HasSubstr("step-0000000400/model.safetensors"));
+
+  save_steps(checkpoints, {249});
+  EXPECT_THAT(names(),
+              ElementsAre(StartsWith("damaged-step-0000000300-"), StartsWith("damaged-step-0000000400-"),
+                          "step-0000000100", "step-0000000200", "step-0000000250"));
 }
 
 TEST_F(CheckpointerTest, DoesNotStartAfreshWhenAllAreDamaged) {
@@ -162,8 +170,8 @@ TEST_F(CheckpointerTest, DoesNotStartAfreshWhenAllAreDamaged) {
                 fs::copy_options::overwrite_existing);
   fill(-1);
   EXPECT_THAT(message_of([&] { checkpoints.restore(state_); }),
-              AllOf(HasSubstr("every checkpoint in"), HasSubstr("at least the 8 bytes"),
-                    HasSubstr("\"step\": \"200\"")));
+              AllOf(HasSubstr("every checkpoint in"), HasSubstr("step-0000000100/model.safetensors"),
+                    HasSubstr("step-0000000200/train.safetensors")));
   EXPECT_TRUE(holds(-1));
 }
 
@@ -173,10 +181,10 @@ TEST_F(CheckpointerTest, NamesTheDifferencesToAnotherModel) {
   test::Part other("model", {{"fc.weight", zeros({5, 3})}, {"head.weight", zeros({2})}});
   const TrainState state{other, optimizer_, loader_};
   fill(-1);
-  EXPECT_THAT(
-      message_of([&] { checkpoints.restore(state); }),
-      AllOf(HasSubstr("step-0000000100 does not fit"), HasSubstr("missing: head.weight"),
-            HasSubstr("unexpected: fc.bias"), HasSubstr("fc.weight is [5, 3], the state has [4, 3]")));
+  EXPECT_THAT(message_of([&] { checkpoints.restore(state); }),
+              AllOf(HasSubstr("step-0000000100 does not fit"), HasSubstr("missing: model.head.weight"),
+                    HasSubstr("unexpected: model.fc.bias"),
+                    HasSubstr("model.fc.weight is [5, 3], the state has [4, 3]")));
   EXPECT_TRUE(other.holds(0));
   EXPECT_TRUE(holds(-1));
 }
@@ -189,12 +197,12 @@ TEST_F(CheckpointerTest, LoadsNothingWhenALaterPartDoesNotFit) {
   EXPECT_THAT(message_of([&] {
                 checkpoints.restore(TrainState{model_, optimizer_, other});
               }),
-              HasSubstr("missing: cursor"));
+              HasSubstr("missing: data.cursor"));
   EXPECT_TRUE(holds(-1));
   EXPECT_THAT(message_of([&] {
                 checkpoints.restore(TrainState{model_, optimizer_});
               }),
-              HasSubstr("there is no part for \"data.position\""));
+              HasSubstr("unexpected: data.position"));
   EXPECT_TRUE(holds(-1));
 }
 
@@ -205,7 +213,7 @@ TEST_F(CheckpointerTest, SavesFurtherPartsByName) {
   state_.add("schedule", schedule).add("noise", noise);
   schedule.fill(7);
   const auto position = (rand({5}, noise), noise.state().position);
-  checkpoints.save_now(99, state_);
+  checkpoints.save_now(99, state_).wait();
   schedule.fill(0);
   noise.set_state({.seed = 3, .stream = 9, .position = 0});
   checkpoints.restore(state_);
@@ -255,8 +263,9 @@ TEST_F(CheckpointerTest, AnyWorldGoesOnFromAnyOther) {
   run(3, 10, 19);
   run(1, 20, 29);
   run(2, 30, 39);
-  EXPECT_EQ(safetensors::Reader(run_ + "/step-0000000040/train.safetensors").metadata().at("world_size"),
-            "2");
+  const Checkpoint last(run_ + "/step-0000000040");
+  EXPECT_EQ(last.world_size(), 2);
+  EXPECT_EQ(last.logical_ranks(), 4);
 }
 
 TEST_F(CheckpointerTest, AFailureOnOneRankIsAnErrorOnAll) {

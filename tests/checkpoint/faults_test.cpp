@@ -135,17 +135,17 @@ TEST(SaveFaults, ACheckpointThatDoesNotFitLeavesTheOlderOnes) {
   auto model = test::a_model(1000), optimizer = test::an_optimizer();
   const TrainState state{model, optimizer};
   model.fill(1);
-  checkpoints.save_now(0, state);
+  checkpoints.save_now(0, state).wait();
   model.fill(2);
   {
     const FileSizeLimit limited(4000);
-    EXPECT_THAT(message_of([&] { checkpoints.save_now(1, state); }), HasSubstr("File too large"));
+    EXPECT_THAT(message_of([&] { checkpoints.save_now(1, state).wait(); }), HasSubstr("File too large"));
   }
-  EXPECT_EQ(test::files_in(directory / "run"), 1u);
+  EXPECT_EQ(test::files_in(directory / "run"), 2u) << "step 1 and the lock";
   EXPECT_EQ(checkpoints.restore(state), 1);
   EXPECT_TRUE(model.holds(1));
   model.fill(3);
-  checkpoints.save_now(1, state);  // there is room again
+  checkpoints.save_now(1, state).wait();  // there is room again
   EXPECT_EQ(checkpoints.restore(state), 2);
   EXPECT_TRUE(model.holds(3));
 }
@@ -159,7 +159,7 @@ TEST(SaveFaults, ACheckpointThatDoesNotFitLeavesTheOlderOnes) {
   for (std::int64_t step = checkpoints.restore(state);; ++step) {
     model.fill(static_cast<double>(step));
     optimizer.fill(static_cast<double>(step));
-    checkpoints.save(step, state);
+    checkpoints.save(step, state).wait();
     if (::write(acknowledge, &step, sizeof step) != sizeof step) ::_exit(1);
   }
 }

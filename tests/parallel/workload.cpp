@@ -132,7 +132,7 @@ std::string run(const Workload& workload, Communicator& world) {
     train_step(*task, parallel, step);
     parallel.step(optimizer);
   }
-  if (checkpoints) checkpoints->save_now(step - 1, state);
+  if (checkpoints) checkpoints->save_now(step - 1, state).wait();
   NamedTensors all = model_state.state_dict();
   for (const auto& one : optimizer_state.state_dict()) all.push_back(one);
   return fmt::format("{:a} {}", parallel.loss(), fingerprint(all));

@@ -77,6 +77,13 @@ class Reader {
   Header header_;
 };
 
+/// A tensor that a file is going to hold.
+struct Declaration {
+  std::string name;
+  std::string dtype;  ///< of the format: "F32", "F8_E4M3", ...
+  std::vector<std::uint64_t> shape;
+};
+
 /// Contiguous elements to be written, row-major.
 struct Item {
   std::string name;

@@ -11,17 +11,22 @@
 #include "tutti/tensor/fingerprint.h"
 #include "tutti/tensor/named_tensor.h"
 #include "tutti/tensor/random.h"
+#include "tutti/tensor/sharded_tensor.h"
 
 namespace tutti {
 
 /// The parts of a run whose state is saved and put back together: `TrainState{model, optimizer, batches}`. It
-/// refers to them, and they must outlive it. A part is anything with `state_dict` and `load_state_dict`.
+/// refers to them, and they must outlive it. A part is anything with `state_dict` and `load_state_dict`; one that is spread
+/// over ranks has `shards` and `load_shards` too, and is saved without being gathered.
 class TrainState {
  public:
   struct Part {
     std::string role;
     std::function<NamedTensors()> state_dict;
     std::function<void(const NamedTensors&)> load_state_dict;
+    /// What this rank has of it, and how it takes the local parts of these back; none where every rank has the whole.
+    std::function<ShardedTensors()> shards{};
+    std::function<void(const NamedTensors&)> load_shards{};
   };
 
   /// The roles go by place: "model", "optimizer", "data". The generators of the model (those of dropout, say) are
@@ -44,8 +49,13 @@ class TrainState {
   /// \throws ConfigError when the role is empty, has a dot, or is taken.
   template <Stateful T>
   TrainState& add(std::string role, T& part) {
-    return add(Part{std::move(role), [&part]() -> NamedTensors { return std::as_const(part).state_dict(); },
-                    [&part](const NamedTensors& state) { part.load_state_dict(state); }});
+    Part added{std::move(role), [&part]() -> NamedTensors { return std::as_const(part).state_dict(); },
+               [&part](const NamedTensors& state) { part.load_state_dict(state); }};
+    if constexpr (ShardedStateful<T>) {
+      added.shards = [&part]() -> ShardedTensors { return std::as_const(part).shards(); };
+      added.load_shards = [&part](const NamedTensors& state) { part.load_shards(state); };
+    }
+    return add(std::move(added));
   }
   TrainState& add(Part part);
   /// A generator of your own: its seed and position are saved. Its stream is not, so that ranks keep theirs. As with
@@ -53,18 +63,24 @@ class TrainState {
   /// that was asked for others would not be what it seems.
   TrainState& add(const std::string& role, Generator generator);
 
+  /// A number of your own, which outlives this: the best loss so far, say.
+  TrainState& add(const std::string& role, double& value);
+  TrainState& add(const std::string& role, std::int64_t& value);
+
   /// Model first.
   const std::vector<Part>& parts() const { return parts_; }
 
-  /// The state of the model, by its own names.
-  NamedTensors model() const;
-  /// The states of the other parts, each name behind its role and a dot.
-  NamedTensors others() const;
-  /// Puts both back. Where a part refuses its state, the parts before it get back the state that they had; but a
-  /// loader in the middle of a step has none, and is at the step of the new one then.
+  /// All of it, each name behind its role and a dot, whole on every rank.
+  NamedTensors whole() const;
+  /// The same names, of each tensor what this rank has. No communication.
+  ShardedTensors shards() const;
+  /// Of one part.
+  static ShardedTensors shards(const Part& part);
+  /// Puts back what `shards` told of, by the local parts. Where a part refuses its state, the parts before it get back the
+  /// state that they had; but a loader in the middle of a step has none, and is at the step of the new one then.
   /// \throws what the part throws; DataError when there is state for a role that this has not, and for a generator of
   ///         another seed, which is named.
-  void load(const NamedTensors& model, const NamedTensors& others) const;
+  void load(const NamedTensors& shards) const;
 
  private:
   TrainState& add_generators(const std::string& role, const std::function<NamedGenerators()>& generators);
@@ -72,7 +88,7 @@ class TrainState {
   std::vector<Part> parts_;
 };
 
-/// See fingerprint(const NamedTensors&): of the model, each name behind "model.", and of the other parts. Equal for
+/// See fingerprint(const NamedTensors&): of `state.whole()`. Equal for
 /// two runs that are at the same point to the last bit, on however many ranks each. A collective call where asking a
 /// part for its state is one.
 std::string fingerprint(const TrainState& state);

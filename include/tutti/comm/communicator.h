@@ -50,6 +50,9 @@ class Communicator {
   int size() const;
   /// "self", "threads", "shm", "mpi" or "nccl".
   std::string_view backend() const;
+  /// Whether another thread than the one that made it may use it (one at a time). It may, but over an MPI below
+  /// MPI_THREAD_MULTIPLE.
+  bool any_thread() const;
 
   /// Deadline of every wait that is given none of its own; 5 minutes at first.
   std::chrono::milliseconds timeout() const { return timeout_; }

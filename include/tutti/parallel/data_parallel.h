@@ -12,6 +12,7 @@
 #include "tutti/optim/optimizer.h"
 #include "tutti/parallel/gradient_hook.h"
 #include "tutti/parallel/shard.h"
+#include "tutti/tensor/sharded_tensor.h"
 
 namespace tutti {
 
@@ -160,7 +161,8 @@ class DataParallel {
   };
   Gathered gather() { return Gathered(*this); }
 
-  /// The states of model and optimizer as if nothing were sharded: what TrainState gets for checkpoints.
+  /// The states of model and optimizer, by the names and shapes of a run where nothing is sharded: what TrainState gets
+  /// for checkpoints, for which each rank gives and takes its slices.
   ///
   ///     auto model_state = parallel.full();
   ///     auto optimizer_state = parallel.full(optimizer);
@@ -188,6 +190,10 @@ class DataParallel::FullModel {
   NamedTensors state_dict() const;
   /// \throws DataError as the model does.
   void load_state_dict(const NamedTensors& state);
+  /// What this rank has of it. No communication.
+  ShardedTensors shards() const;
+  /// Puts the local parts back. \throws DataError as the model does.
+  void load_shards(const NamedTensors& parts);
   NamedGenerators generators() const { return parallel_->model_.generators(); }
 
  private:
@@ -203,6 +209,10 @@ class DataParallel::FullState {
   NamedTensors state_dict() const;
   /// \throws DataError as the optimizer does.
   void load_state_dict(const NamedTensors& state);
+  /// What this rank has of it. No communication.
+  ShardedTensors shards() const;
+  /// Puts the local parts back. \throws DataError as the optimizer does.
+  void load_shards(const NamedTensors& parts);
 
  private:
   DataParallel* parallel_;

@@ -1,0 +1,103 @@
+#include "checkpoint/byte_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "checkpoint/disk_file.h"
+#include "checkpoint/stream_cipher.h"
+#include "tutti/core/error.h"
+
+namespace tutti::checkpoint {
+namespace {
+
+class PlainFile : public ByteSource {
+ public:
+  PlainFile(Descriptor descriptor, std::string path)
+      : ByteSource(std::move(path)),
+        descriptor_(std::move(descriptor)),
+        bytes_(file_size(descriptor_.get(), path_)) {
+    set_direct(descriptor_.get());
+  }
+
+  std::uint64_t bytes() const override { return bytes_; }
+
+  std::size_t read(std::byte* to, std::size_t bytes, std::uint64_t offset) const override {
+    const auto got = read_at(descriptor_.get(), to, round_up(bytes), offset, path_);
+    from_disk_ += got;
+    return std::min(got, bytes);
+  }
+
+ private:
+  Descriptor descriptor_;
+  std::uint64_t bytes_;
+};
+
+class EncryptedFile : public ByteSource {
+ public:
+  EncryptedFile(Descriptor descriptor, std::string path, const std::string& name, const DataKey& key)
+      : ByteSource(std::move(path)),
+        descriptor_(std::move(descriptor)),
+        decryptor_(decryptor(descriptor_.get(), path_, name, key)) {
+    set_direct(descriptor_.get());
+  }
+
+  std::uint64_t bytes() const override { return decryptor_.plaintext_bytes(); }
+
+  std::size_t read(std::byte* to, std::size_t bytes, std::uint64_t offset) const override {
+    const std::uint64_t all = decryptor_.plaintext_bytes();
+    if (offset >= all || bytes == 0) return 0;
+    const std::uint64_t end = std::min(offset + bytes, all);
+    const Pages sealed(stream::segment_bytes), plain(stream::segment_bytes);
+    for (auto segment = stream::segment_of(offset); segment <= stream::segment_of(end - 1); ++segment) {
+      const auto text = load(segment, sealed);
+      const auto [first, last] = stream::plaintext_range(segment, all);
+      if (first >= offset && last <= end) {
+        decryptor_.decrypt(segment, text, {to + (first - offset), last - first});
+        continue;
+      }
+      decryptor_.decrypt(segment, text, plain.span().first(last - first));
+      const auto from = std::max(first, offset);
+      std::memcpy(to + (from - offset), plain.data() + (from - first), std::min(last, end) - from);
+    }
+    return end - offset;
+  }
+
+ private:
+  static StreamDecryptor decryptor(int descriptor, const std::string& path, const std::string& name,
+                                   const DataKey& key) {
+    std::array<std::byte, stream::header_bytes> header{};
+    read_at(descriptor, header.data(), header.size(), 0, path);
+    return StreamDecryptor(key.key, key.associated_data(name), path, file_size(descriptor, path), header);
+  }
+
+  std::span<const std::byte> load(std::uint64_t segment, const Pages& memory) const {
+    const auto expected = stream::bytes_of_segment(segment, decryptor_.plaintext_bytes());
+    const auto begin = segment * stream::segment_bytes;
+    const auto got = read_at(descriptor_.get(), memory.data(), round_up(expected), begin, path_);
+    from_disk_ += got;
+    if (got < expected) {
+      throw CheckpointError(
+          fmt::format("checkpoint: {}: byte {}: the file ends here: it became shorter", path_, begin + got),
+          path_, static_cast<std::int64_t>(begin + got));
+    }
+    return memory.span().first(expected);
+  }
+
+  Descriptor descriptor_;
+  StreamDecryptor decryptor_;
+};
+
+}  // namespace
+
+std::unique_ptr<ByteSource> open_source(const Directory& directory, const std::string& name,
+                                        DataKeyPointer key) {
+  const auto on_disk = name_on_disk(name, key.get());
+  auto file = directory.open_to_read(on_disk);
+  if (!key) return std::make_unique<PlainFile>(std::move(file), directory.path(on_disk));
+  return std::make_unique<EncryptedFile>(std::move(file), directory.path(on_disk), name, *key);
+}
+
+}  // namespace tutti::checkpoint

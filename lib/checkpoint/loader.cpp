@@ -1,0 +1,223 @@
+#include "checkpoint/loader.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "checkpoint/open_checkpoint.h"
+#include "checkpoint/outcome.h"
+#include "checkpoint/run_directory.h"
+#include "tutti/core/error.h"
+#include "tutti/core/logging.h"
+#include "tutti/tensor/creation.h"
+
+namespace tutti::checkpoint {
+namespace {
+
+void check_logical_ranks(const Manifest& manifest, const std::string& path, const Communicator& world) {
+  const auto saved = manifest.logical_ranks, here = std::int64_t{world.logical_ranks().count()};
+  if (saved == here) return;
+  throw CheckpointError(
+      fmt::format("checkpoint: {} was saved with {} logical ranks, this world has {}: {}", path, saved, here,
+                  saved >= world.size()
+                      ? fmt::format("set WorldOptions::logical_ranks or TUTTI_LOGICAL_RANKS to {}", saved)
+                      : fmt::format("it goes on in worlds of at most {}, not {}", saved, world.size())),
+      path);
+}
+
+// What a state consists of.
+struct Wishes {
+  ShardedTensors tensors;
+  std::vector<std::string>
+      untold;  // roles of parts that have no state now, as loaders in the middle of a step
+};
+
+Wishes wishes_of(const TrainState& state) {
+  Wishes wishes;
+  for (const auto& part : state.parts()) {
+    try {
+      std::ranges::move(TrainState::shards(part), std::back_inserter(wishes.tensors));
+    } catch (const DataError&) {
+      wishes.untold.push_back(part.role);
+    }
+  }
+  return wishes;
+}
+
+// With what `manifest` has for the parts that did not tell: they look at it themselves.
+ShardedTensors completed(const Wishes& wishes, const Manifest& manifest) {
+  ShardedTensors all = wishes.tensors;
+  for (const auto& role : wishes.untold) {
+    for (const auto& tensor : manifest.tensors) {
+      if (tensor.name.starts_with(role + "."))
+        all.push_back({tensor.name, tensor.shape, {}, empty(tensor.shape, {.dtype = tensor.dtype})});
+    }
+  }
+  return all;
+}
+
+using ByName = std::map<std::string_view, std::size_t>;
+
+// Where each tensor of `state` is in the manifest. Throws where the two are not of one run.
+ByName match(const Manifest& manifest, const std::string& path, const ShardedTensors& state) {
+  ByName places;
+  for (std::size_t i = 0; i < manifest.tensors.size(); ++i) places[manifest.tensors[i].name] = i;
+  ByName unexpected = places;
+  std::vector<std::string> missing, others;
+  for (const auto& tensor : state) {
+    const auto found = places.find(tensor.name);
+    if (found == places.end()) {
+      missing.push_back(tensor.name);
+      continue;
+    }
+    unexpected.erase(tensor.name);
+    const auto& saved = manifest.tensors[found->second];
+    if (saved.shape != tensor.shape)
+      others.push_back(
+          fmt::format("{} is {}, the state has {}", tensor.name, tensor.shape.str(), saved.shape.str()));
+    else if (saved.dtype != tensor.local.dtype())
+      others.push_back(fmt::format("{} is {}, the state has {}", tensor.name, name_of(tensor.local.dtype()),
+                                   name_of(saved.dtype)));
+  }
+  std::vector<std::string> rules;
+  if (!missing.empty()) rules.push_back(fmt::format("missing: {}", fmt::join(missing, ", ")));
+  if (!unexpected.empty()) {
+    std::vector<std::string_view> names;
+    for (const auto& [name, place] : unexpected) names.push_back(name);
+    rules.push_back(fmt::format("unexpected: {}", fmt::join(names, ", ")));
+  }
+  if (!others.empty()) rules.push_back(fmt::format("{}", fmt::join(others, "; ")));
+  if (!rules.empty())
+    throw CheckpointError(fmt::format("checkpoint: {} does not fit: {}", path, fmt::join(rules, "; ")), path);
+  return places;
+}
+
+// Any other byte in a C++ bool would be undefined behaviour later.
+void check_bools(const NamedTensor& part, const std::string& path) {
+  if (part.tensor.dtype() != DType::bool_) return;
+  const auto* bytes = static_cast<const unsigned char*>(part.tensor.raw_data());
+  const auto* end = bytes + part.tensor.numel();
+  if (std::find_if(bytes, end, [](unsigned char byte) { return byte > 1; }) != end)
+    throw CheckpointError(fmt::format("checkpoint: {}: tensor \"{}\": a BOOL is 0 or 1", path, part.name),
+                          path);
+}
+
+// The local parts of `state`, as the checkpoint has them.
+NamedTensors read(OpenCheckpoint& checkpoint, const ByName& places, const ShardedTensors& state, int rank,
+                  std::uint64_t& bytes_read) {
+  NamedTensors parts;
+  std::vector<Wanted> wanted;
+  for (const auto& tensor : state) {
+    parts.push_back({tensor.name, empty(tensor.local.shape(), {.dtype = tensor.local.dtype()})});
+    wanted.push_back({places.at(tensor.name), tensor.sharding.range(rank, tensor.bytes()),
+                      static_cast<std::byte*>(parts.back().tensor.raw_data())});
+  }
+  bytes_read = checkpoint.read(wanted);
+  for (const auto& part : parts) check_bools(part, checkpoint.path());
+  return parts;
+}
+
+// What is wrong with the checkpoint, and not with what it is to be put into.
+class Damaged : public CheckpointError {
+ public:
+  using CheckpointError::CheckpointError;
+};
+
+void read_together(Communicator& world, const std::string& path, const std::function<void()>& action) {
+  try {
+    together(world, path, action);
+  } catch (const CheckpointError& error) {
+    throw Damaged(error.what(), path);
+  }
+}
+
+// A collective call. `steps` where the directory is known to be of that step.
+Restored load_one(const std::string& path, std::optional<std::int64_t> steps, Communicator& world,
+                  const TrainState& state, const Wishes& wishes, const std::optional<Encryption>& keys) {
+  // Not for passing over: a run without its keys would begin anew, and one in plaintext may be forged.
+  DataKeyPointer key;
+  together(world, path, [&] {
+    if (world.rank() == 0) key = unlock(Directory(path), steps.value_or(0), keys ? &*keys : nullptr);
+  });
+  if (keys) key = share(key, world);
+  std::unique_ptr<OpenCheckpoint> checkpoint;
+  read_together(world, path, [&] {
+    checkpoint = std::make_unique<OpenCheckpoint>(Directory(path), key);
+    const auto& manifest = checkpoint->manifest();
+    if (steps && manifest.steps != *steps) {
+      throw CheckpointError(fmt::format("checkpoint: {}: its manifest is of step {}", path, manifest.steps),
+                            path);
+    }
+  });
+  Restored restored;
+  restored.steps = checkpoint->manifest().steps;
+  restored.path = path;
+  restored.digest = checkpoint->digest();
+  ShardedTensors shards;
+  ByName places;
+  together(world, path, [&] {
+    check_logical_ranks(checkpoint->manifest(), path, world);
+    shards = completed(wishes, checkpoint->manifest());
+    places = match(checkpoint->manifest(), path, shards);
+  });
+  NamedTensors parts;
+  read_together(world, path,
+                [&] { parts = read(*checkpoint, places, shards, world.rank(), restored.bytes_read); });
+  // By itself, since a part may be one that loads by collectives.
+  together(world, path, [&] {
+    try {
+      state.load(parts);
+    } catch (const Error& error) {
+      throw CheckpointError(fmt::format("checkpoint: {} does not fit: {}", path, error.what()), path);
+    }
+  });
+  return restored;
+}
+
+}  // namespace
+
+Restored load(const std::string& path, Communicator& world, const TrainState& state) {
+  return load_one(path, std::nullopt, world, state, wishes_of(state), std::nullopt);
+}
+
+Restored restore(const std::string& directory, Communicator& world, const TrainState& state,
+                 const std::optional<Encryption>& keys, std::vector<std::int64_t>& damaged) {
+  const auto begin = std::chrono::steady_clock::now();
+  damaged.clear();
+  const auto wishes = wishes_of(state);
+  std::vector<std::int64_t> candidates;
+  together(world, directory, [&] {
+    if (world.rank() == 0) candidates = list(Directory(directory));
+  });
+  std::vector<Restored::PassedOver> passed_over;
+  for (std::size_t i = 0;; ++i) {
+    std::vector<std::int64_t> steps{i < candidates.size() ? candidates[i] : -1};
+    world.broadcast(steps);
+    if (steps[0] < 0) break;
+    const auto path = directory + "/" + step_name(steps[0]);
+    try {
+      auto restored = load_one(path, steps[0], world, state, wishes, keys);
+      restored.passed_over = std::move(passed_over);
+      restored.elapsed = std::chrono::steady_clock::now() - begin;
+      return restored;
+    } catch (const Damaged& error) {
+      passed_over.push_back({path, error.what()});
+      damaged.push_back(steps[0]);
+      logging::write(logging::Level::warning,
+                     fmt::format("checkpoint: {} is passed over: {}", path, error.what()));
+    }
+  }
+  if (passed_over.empty()) return {};
+  std::vector<std::string> reasons;
+  for (const auto& [path, reason] : passed_over) reasons.push_back(reason);
+  throw CheckpointError(
+      fmt::format("checkpoint: every checkpoint in {} is damaged: {}", directory, fmt::join(reasons, "; ")),
+      directory);
+}
+
+}  // namespace tutti::checkpoint

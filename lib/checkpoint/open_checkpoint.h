@@ -1,0 +1,67 @@
+// A checkpoint, open for reading.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/directory.h"
+#include "checkpoint/shard_file.h"
+
+namespace tutti::checkpoint {
+
+// Bytes of a tensor, and where to.
+struct Wanted {
+  std::size_t tensor;  // in the manifest
+  Sharding::Range range;
+  std::byte* to;
+};
+
+class OpenCheckpoint {
+ public:
+  // Retention leaves it alone while this lives. Throws CheckpointError when the manifest is not as it should be.
+  // `key` is null for plaintext.
+  OpenCheckpoint(Directory directory, DataKeyPointer key);
+
+  const Manifest& manifest() const { return manifest_; }
+  const std::string& path() const { return directory_.path(); }
+  const std::string& digest() const { return digest_; }
+
+  // Several threads read in parallel, and verify. Returns the bytes that came from the disk. `progress` is told of bytes done, by any
+  // thread. Throws CheckpointError.
+  std::uint64_t read(std::span<const Wanted> wanted, const std::function<void(std::uint64_t)>& progress = {});
+
+  // The same of all that file number `file` has, for verification alone.
+  void verify(std::size_t file, const std::function<void(std::uint64_t)>& progress);
+
+ private:
+  // A block of one file; where to is null, it is verified only.
+  struct Job {
+    std::size_t index;
+    const ShardFile* file;
+    std::uint64_t begin, bytes;
+    std::byte* to;
+  };
+
+  const ShardFile& file(std::size_t index);
+  void cut(std::size_t index, const ShardFile& file, std::uint64_t begin, std::uint64_t bytes, std::byte* to,
+           std::vector<Job>& jobs) const;
+  std::uint64_t block() const;
+  std::uint64_t from_disk() const;
+  void run(std::vector<Job> jobs, const std::function<void(std::uint64_t)>& progress) const;
+
+  Directory directory_;
+  DataKeyPointer key_;
+  Descriptor lock_;  // the manifest
+  std::string digest_;
+  Manifest manifest_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<ShardFile>> files_;
+};
+
+}  // namespace tutti::checkpoint

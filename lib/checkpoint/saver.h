@@ -1,0 +1,54 @@
+// Saves, one after another.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "checkpoint/directory.h"
+#include "checkpoint/saving.h"
+#include "checkpoint/staging.h"
+#include "tutti/checkpoint/train_state.h"
+
+namespace tutti::checkpoint {
+
+class Saver {
+ public:
+  // A collective call.
+  Saver(const std::string& directory, Communicator& world, const CheckpointerOptions& options);
+  // Drains.
+  ~Saver();
+
+  // Makes room for a save of `state`.
+  void reserve(const TrainState& state);
+  // Null where it is left out. A collective call.
+  std::shared_ptr<Saving> save(std::int64_t steps, const TrainState& state);
+  // Waits for the one under way; what failed unseen is thrown.
+  void drain();
+  void abandon();
+
+  // Checkpoints that cannot be used: with the next save they go.
+  std::vector<std::int64_t> damaged;
+
+ private:
+  // Agrees with the other ranks that a save can begin; returns false where it is left out.
+  bool agree(std::int64_t steps, const std::string& error);
+  void run(std::int64_t steps, std::exception_ptr failure);
+  void join();
+
+  const std::string directory_;
+  Communicator& world_;
+  const CheckpointerOptions options_;
+  Communicator own_;  // of the thread
+  const pid_t process_;
+  SavePlan plan_;
+  Staging staging_;
+  std::shared_ptr<Saving> saving_;  // the last one
+  std::thread thread_;
+};
+
+}  // namespace tutti::checkpoint

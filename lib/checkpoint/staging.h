@@ -1,0 +1,52 @@
+// The files of a save, as they are going to be on disk, in memory: what the state was when they were made.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/disk_file.h"
+#include "checkpoint/plan.h"
+
+namespace tutti::checkpoint {
+
+// In the metadata of each file.
+inline constexpr const char* uuid_key = "tutti.checkpoint";
+inline constexpr const char* steps_key = "tutti.steps";
+inline constexpr const char* file_key = "tutti.file";
+inline constexpr const char* chunk_key = "tutti.chunk_bytes";
+inline constexpr const char* checksums_key = "tutti.checksums";
+
+struct Image {
+  std::size_t file;             // in the manifest
+  std::span<std::byte> memory;  // in whole pages
+  std::uint64_t bytes;          // of the file
+  std::uint64_t head_bytes;     // in whole pages too
+  std::uint64_t chunk_bytes;
+  char* checksums;  // room for those of the chunks, in the head
+
+  std::span<const std::byte> data() const { return memory.subspan(head_bytes, bytes - head_bytes); }
+};
+
+// Its memory is kept from one save to the next.
+class Staging {
+ public:
+  // Makes room, for later: the first touch of memory costs more than a copy. Throws std::bad_alloc.
+  void reserve(const SavePlan& plan);
+  // Copies what `plan` wants of `state`. The manifest in it has `uuid` and `steps` already.
+  void copy(const SavePlan& plan, const ShardedTensors& state);
+
+  std::span<Image> images() { return images_; }
+  std::uint64_t bytes() const;  // of all images, in whole pages
+
+ private:
+  void lay_out(const SavePlan& plan);
+
+  Pages memory_;
+  std::vector<Image> images_;
+  std::vector<std::vector<std::uint64_t>> offsets_;  // of the pieces of each, in the file
+};
+
+}  // namespace tutti::checkpoint
