@@ -21,7 +21,7 @@ std::string digest(std::string_view text) {
 
 std::uint64_t chunk_size_for(std::uint64_t bytes) {
   constexpr std::uint64_t most_chunks = 1 << 19;  // 8 MiB of header
-  std::uint64_t size = 64 << 10;
+  std::uint64_t size = 32 << 10;
   while (bytes / size >= most_chunks) size *= 2;
   return size;
 }

@@ -15,7 +15,7 @@ std::uint64_t chunk_checksum(std::span<const std::byte> bytes);
 // 32 hexadecimal digits.
 std::string digest(std::string_view text);
 
-// A power of two from 64 KiB on, such that a header has room for the checksums of `bytes` bytes.
+// A power of two from 32 KiB on, such that a header has room for the checksums of `bytes` bytes.
 std::uint64_t chunk_size_for(std::uint64_t bytes);
 
 // 16 hexadecimal digits each.

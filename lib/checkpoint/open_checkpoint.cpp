@@ -53,22 +53,33 @@ std::uint64_t OpenCheckpoint::from_disk() const {
   return bytes;
 }
 
-// Cut where chunks are, so that none is read twice.
-void OpenCheckpoint::cut(std::size_t index, const ShardFile& file, std::uint64_t begin, std::uint64_t bytes,
-                         std::byte* to, std::vector<Job>& jobs) const {
+// Cut at blocks, which are whole chunks, and joined where they share one: none is read twice.
+void OpenCheckpoint::add_jobs(const ShardFile& file, std::vector<ShardFile::Extract> extracts,
+                              std::vector<Job>& jobs) const {
+  std::ranges::sort(extracts, {}, &ShardFile::Extract::begin);
   const auto step = std::max(block(), file.chunk_bytes());
-  while (bytes > 0) {
-    const auto at = begin - file.head_bytes();
-    const auto count = std::min(bytes, (at / step + 1) * step - at);
-    jobs.push_back({index, &file, begin, count, to});
-    begin += count;
-    bytes -= count;
-    if (to) to += count;
+  const auto chunk_of = [&](std::uint64_t byte) { return (byte - file.head_bytes()) / file.chunk_bytes(); };
+  const auto block_of = [&](std::uint64_t byte) { return (byte - file.head_bytes()) / step; };
+  bool begun = false;
+  for (auto [begin, bytes, to] : extracts) {
+    while (bytes > 0) {
+      const auto count = std::min(bytes, file.head_bytes() + (block_of(begin) + 1) * step - begin);
+      if (begun) {
+        const auto before = jobs.back().extracts.back().end() - 1;
+        begun = block_of(before) == block_of(begin) && chunk_of(before) + 1 >= chunk_of(begin);
+      }
+      if (!begun) jobs.push_back({&file, {}});
+      jobs.back().extracts.push_back({begin, count, to});
+      begun = true;
+      begin += count;
+      bytes -= count;
+      if (to) to += count;
+    }
   }
 }
 
-void OpenCheckpoint::run(std::vector<Job> jobs, const std::function<void(std::uint64_t)>& progress) const {
-  std::ranges::sort(jobs, {}, [](const Job& job) { return std::pair(job.index, job.begin); });
+void OpenCheckpoint::run(std::span<const Job> jobs,
+                         const std::function<void(std::uint64_t)>& progress) const {
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;
   std::exception_ptr failure;
@@ -76,8 +87,10 @@ void OpenCheckpoint::run(std::vector<Job> jobs, const std::function<void(std::ui
     try {
       Pages scratch(block());
       for (auto i = next++; i < jobs.size(); i = next++) {
-        jobs[i].file->read(jobs[i].begin, jobs[i].bytes, jobs[i].to, scratch);
-        if (progress) progress(jobs[i].bytes);
+        const auto& [file, extracts] = jobs[i];
+        file->read(extracts, scratch);
+        if (!progress) continue;
+        for (const auto& extract : extracts) progress(extract.bytes);
       }
     } catch (...) {
       const std::lock_guard lock(mutex);
@@ -99,6 +112,7 @@ std::uint64_t OpenCheckpoint::read(std::span<const Wanted> wanted,
   const auto before = from_disk();
   std::vector<Job> jobs;
   for (std::size_t f = 0; f < manifest_.files.size(); ++f) {
+    std::vector<ShardFile::Extract> extracts;
     for (const auto& [index, range, to] : wanted) {
       const auto& tensor = manifest_.tensors[index];
       const auto piece = manifest_.piece(tensor, f);
@@ -107,19 +121,20 @@ std::uint64_t OpenCheckpoint::read(std::span<const Wanted> wanted,
       if (begin >= end) continue;
       const auto& from = file(f);
       const auto offset = from.offset_of(Manifest::name_in(manifest_.files[f], tensor));
-      cut(f, from, offset + static_cast<std::uint64_t>(begin - piece->begin),
-          static_cast<std::uint64_t>(end - begin), to + (begin - range.begin), jobs);
+      extracts.push_back({offset + static_cast<std::uint64_t>(begin - piece->begin),
+                          static_cast<std::uint64_t>(end - begin), to + (begin - range.begin)});
     }
+    if (!extracts.empty()) add_jobs(file(f), std::move(extracts), jobs);
   }
-  run(std::move(jobs), progress);
+  run(jobs, progress);
   return from_disk() - before;
 }
 
 void OpenCheckpoint::verify(std::size_t index, const std::function<void(std::uint64_t)>& progress) {
   const auto& all = file(index);
   std::vector<Job> jobs;
-  cut(index, all, all.head_bytes(), all.bytes() - all.head_bytes(), nullptr, jobs);
-  run(std::move(jobs), progress);
+  add_jobs(all, {{all.head_bytes(), all.bytes() - all.head_bytes(), nullptr}}, jobs);
+  run(jobs, progress);
 }
 
 }  // namespace tutti::checkpoint

@@ -40,20 +40,18 @@ class OpenCheckpoint {
   void verify(std::size_t file, const std::function<void(std::uint64_t)>& progress);
 
  private:
-  // A block of one file; where to is null, it is verified only.
+  // Extracts of one block of a file.
   struct Job {
-    std::size_t index;
     const ShardFile* file;
-    std::uint64_t begin, bytes;
-    std::byte* to;
+    std::vector<ShardFile::Extract> extracts;
   };
 
   const ShardFile& file(std::size_t index);
-  void cut(std::size_t index, const ShardFile& file, std::uint64_t begin, std::uint64_t bytes, std::byte* to,
-           std::vector<Job>& jobs) const;
+  void add_jobs(const ShardFile& file, std::vector<ShardFile::Extract> extracts,
+                std::vector<Job>& jobs) const;
   std::uint64_t block() const;
   std::uint64_t from_disk() const;
-  void run(std::vector<Job> jobs, const std::function<void(std::uint64_t)>& progress) const;
+  void run(std::span<const Job> jobs, const std::function<void(std::uint64_t)>& progress) const;
 
   Directory directory_;
   DataKeyPointer key_;

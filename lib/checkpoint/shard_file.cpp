@@ -114,10 +114,9 @@ void ShardFile::check_chunk(std::uint64_t chunk, std::span<const std::byte> data
          begin);
 }
 
-void ShardFile::read(std::uint64_t begin, std::uint64_t bytes, std::byte* out, Pages& scratch) const {
-  if (bytes == 0) return;
-  const auto first = (begin - head_bytes_) / chunk_;
-  const auto last = (begin + bytes - head_bytes_ - 1) / chunk_;  // inclusive
+void ShardFile::read(std::span<const Extract> extracts, Pages& scratch) const {
+  const auto first = (extracts.front().begin - head_bytes_) / chunk_;
+  const auto last = (extracts.back().end() - head_bytes_ - 1) / chunk_;  // inclusive
   const auto from = head_bytes_ + first * chunk_;
   const auto to = std::min(head_bytes_ + (last + 1) * chunk_, bytes_);
   if (scratch.size() < to - from) scratch = Pages(to - from);
@@ -127,7 +126,9 @@ void ShardFile::read(std::uint64_t begin, std::uint64_t bytes, std::byte* out, P
     const auto at = (chunk - first) * chunk_;
     check_chunk(chunk, scratch.span().subspan(at, std::min(chunk_, to - from - at)));
   }
-  if (out) std::memcpy(out, scratch.data() + (begin - from), bytes);
+  for (const auto& extract : extracts) {
+    if (extract.to) std::memcpy(extract.to, scratch.data() + (extract.begin - from), extract.bytes);
+  }
 }
 
 }  // namespace tutti::checkpoint

@@ -49,6 +49,7 @@ ShardedTensors DataParallel::FullModel::shards() const {
 void DataParallel::FullModel::load_shards(const NamedTensors& parts) {
   copy_by_name("model", local(shards()), parts);
   for (auto& shards : parallel_->engine_->shards) shards.mark_updated();
+  if (parallel_->engine_->gathering) parallel_->engine_->gathering->updated();
 }
 
 ShardedTensors DataParallel::FullState::shards() const {
