@@ -7,8 +7,8 @@
 #include <iterator>
 
 #include "checkpoint/checksum.h"
-#include "checkpoint/json.h"
 #include "checkpoint/safetensors_dtype.h"
+#include "checkpoint/strict_json.h"
 #include "tutti/core/error.h"
 
 namespace tutti::checkpoint {
@@ -27,7 +27,7 @@ constexpr std::int64_t most_bytes = std::int64_t{1} << 62;
 class Parser {
  public:
   Parser(std::string_view text, const std::string& file)
-      : file_(file), document_(parse_json(text, file, 5)) {}
+      : file_(file), document_(parse_strict(text, file, 4)) {}
 
   Manifest parse() {
     if (!document_.is_object() || text(document_, "format") != format) refuse("it is no manifest");

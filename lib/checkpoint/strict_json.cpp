@@ -16,6 +16,8 @@ nlohmann::json parse_strict(std::string_view text, std::string_view file, int ma
   const auto refuse = [&](std::string_view rule, std::int64_t offset = -1) {
     throw CheckpointError(fmt::format("checkpoint: {}: {}", file, rule), file, offset);
   };
+  // The JSON library takes a NUL for the end of its input.
+  if (text.find('\0') != std::string_view::npos) refuse("it is no JSON: a NUL byte");
   std::vector<std::set<std::string>> keys;
   const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
     if (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start) {
@@ -38,5 +40,7 @@ nlohmann::json parse_strict(std::string_view text, std::string_view file, int ma
   }
   return {};
 }
+
+std::string in_quotes(const std::string& text) { return nlohmann::json(text).dump(); }
 
 }  // namespace tutti::checkpoint

@@ -153,6 +153,54 @@ put("key_blob", "nested", b"[" * 1000)
 put("key_blob", "empty", b"")
 put("key_blob", "lone-surrogate", b'{"format":1,"\\ud800":1}')
 
+# manifest_fuzz.cpp appends the digest.
+file = {"name": "shard-00000-of-00001.safetensors", "prefix": "", "bytes": 4196, "head_bytes": 4096, "head_digest": 32 * "a"}
+piece = {"name": "model.w", "dtype": "F32", "shape": [5, 5], "offset": 0, "share": 128}
+manifest = {
+    "format": "tutti-checkpoint",
+    "version": 1,
+    "features": [],
+    "tutti": "1.0.0",
+    "uuid": 32 * "b",
+    "steps": 100,
+    "world_size": 2,
+    "logical_ranks": 2,
+    "files": [file],
+    "tensors": [piece],
+}
+
+
+def manifests(name, **changes):
+    put("manifest", name, json.dumps(manifest | changes, ensure_ascii=False).encode()[:-1])
+
+
+other = file | {"name": "model.safetensors", "prefix": "model."}
+whole = {"name": "model.w", "dtype": "F32", "shape": [5, 5], "file": 1}
+manifests("good")
+manifests("whole", files=[file, other], tensors=[whole])
+manifests("no-tensors", files=[], tensors=[])
+manifests("version-2", version=2)
+manifests("feature", features=["tiles"])
+manifests("negative-steps", steps=-1)
+manifests("steps-float", steps=1e3)
+manifests("uuid-short", uuid="b")
+manifests("file-twice", files=[file, file])
+manifests("file-up", files=[file | {"name": "../x"}])
+manifests("file-hidden", files=[file | {"name": ".lock"}])
+manifests("file-slash", files=[file | {"name": "/etc/passwd"}])
+manifests("head-beyond", files=[file | {"head_bytes": 5000}])
+manifests("tensor-twice", tensors=[piece, piece])
+manifests("no-such-file", tensors=[whole])
+manifests("no-such-prefix", files=[file, other], tensors=[whole | {"name": "data.w"}])
+manifests("beyond-shares", tensors=[piece | {"offset": 64}])
+manifests("inside-element", tensors=[piece | {"share": 130}])
+manifests("share-overflow", tensors=[piece | {"share": 2**62}])
+manifests("shape-overflow", tensors=[piece | {"shape": [2**40, 2**40]}])
+manifests("no-elements", tensors=[piece | {"shape": [0, 2**40]}])
+manifests("rank-9", tensors=[piece | {"shape": [1] * 9}])
+manifests("dtype-lower", tensors=[piece | {"dtype": "f32"}])
+manifests("names", tensors=[piece | {"name": "größe\n\"\\\u0000"}])
+
 # The first byte chooses the text, then seven for each change: what, where, and what of it.
 put("encrypted_stream", "empty-text", b"\0")
 put("encrypted_stream", "small-text", b"\x64")

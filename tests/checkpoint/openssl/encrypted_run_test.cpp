@@ -93,7 +93,8 @@ TEST_F(EncryptedRun, IsLookedAtWithItsKeys) {
 TEST_F(EncryptedRun, Fault71_OtherKeysDoNotOpenItAndItIsNotPassedOver) {
   save(1, 0, 1);
   save(1, 1, 2);
-  EXPECT_THAT(restoring(others()), AllOf(HasSubstr("step-0000000002"), HasSubstr("none of them is among the keys")));
+  EXPECT_THAT(restoring(others()),
+              AllOf(HasSubstr("step-0000000002"), HasSubstr("none of them is among the keys")));
   EXPECT_THAT(restoring({}), HasSubstr("no keys are given"));
   EXPECT_EQ(restoring(options()), "nothing was thrown");
 }
