@@ -9,6 +9,7 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -58,11 +59,13 @@ nlohmann::json describe_training(Communicator& comm, const Settings& settings, c
   return document;
 }
 
-// What share of `after - before` the rank that waited most has waited; a collective call.
-double waiting_share(Communicator& comm, const DataParallelStats& before, const DataParallelStats& after) {
+// What share of a step, of `seconds` each, the rank that waited most has waited; a collective call.
+double waiting_share(Communicator& comm, const DataParallelStats& before, const DataParallelStats& after,
+                     const std::vector<double>& seconds) {
   const std::chrono::duration<double> waiting = after.waiting - before.waiting;
-  const std::chrono::duration<double> backward = after.backward - before.backward;
-  double share[] = {waiting / backward};
+  const double step =
+      std::accumulate(seconds.begin(), seconds.end(), 0.0) / static_cast<double>(seconds.size());
+  double share[] = {waiting.count() / static_cast<double>(after.steps - before.steps) / step};
   comm.all_reduce(share, ReduceOp::max);
   return share[0];
 }
@@ -106,8 +109,8 @@ void print_heading(const nlohmann::json& document) {
 void print_row(const nlohmann::json& row, const std::string& unit) {
   const auto step = get(row, "step_ms"), rate = get(row, "units_per_s");
   fmt::print("order: {}\n", row["order"].get<std::string>());
-  fmt::print("step: {} ms {}, {:.1f} % of backward waiting\n", number_text(step.median), spread_text(step),
-             row["waiting"].get<double>() * 100);
+  fmt::print("step: {} ms {}, {:.1f} % of it waiting for the reduction\n", number_text(step.median),
+             spread_text(step), row["waiting"].get<double>() * 100);
   fmt::print("{}/s: {:.0f} ({:.0f} to {:.0f})\n", unit, rate.median, rate.lowest, rate.highest);
   fmt::print("loss: {:.6f} at first, {:.6f} at last\n", row["first_loss"].get<double>(),
              row["last_loss"].get<double>());
@@ -157,7 +160,7 @@ int measure_training(Communicator& comm, const Settings& settings, const TrainSe
   const auto units = document["units_per_step"].get<double>();
   for (std::size_t i = 0; i < trainees.size(); ++i) {
     auto row = row_of(*trainees[i], seconds[i], units);
-    row["waiting"] = waiting_share(comm, before[i], trainees[i]->parallel().stats());
+    row["waiting"] = waiting_share(comm, before[i], trainees[i]->parallel().stats(), seconds[i]);
     document["rows"].push_back(row);
   }
   if (trainees.size() > 1) {

@@ -108,7 +108,7 @@ TEST(BenchTrain, PrintsATable) {
   const auto result = shell(TUTTI_BENCH " train -n 2 --backend threads --model cnn --steps 2 --warmup 2");
   EXPECT_EQ(result.code, 0) << result.err;
   for (const char* part : {"train: cnn of 421642 parameters, 2 ranks, back end threads",
-                           "\norder: tree\nstep: ", " % of backward waiting\n", "\nimages/s: ", "\nloss: 2.",
+                           "\norder: tree\nstep: ", " % of it waiting for the reduction\n", "\nimages/s: ", "\nloss: 2.",
                            "\nMB on rank 0: parameters 1.7, gradients 1.7, buffers 0.0, optimizer 3.4",
                            "\npeak MB of each rank: "})
     EXPECT_THAT(result.out, HasSubstr(part));
