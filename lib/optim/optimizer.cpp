@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/shape.h"
@@ -24,7 +25,33 @@ void check_parameter(const char* optimizer, const NamedTensor& parameter) {
   if (!tensor.is_contiguous()) throw ConfigError(fmt::format("{}: {} is not contiguous", optimizer, name));
 }
 
+// Two optimizers may keep the same about a parameter, as Adam and AdamW do, and are different runs all the same.
+Tensor kind_of(std::string_view name) {
+  std::vector<std::uint8_t> text(32);
+  std::ranges::copy(name.substr(0, text.size()), text.begin());
+  return from(text, {32});
+}
+
+std::string name_in(const Tensor& kind) {
+  const auto text = kind.to_vector<std::uint8_t>();
+  return std::string(text.begin(), std::ranges::find(text, std::uint8_t{0}));
+}
+
+void check_kind(const char* mine, const NamedTensors& state) {
+  const auto kind = std::ranges::find(state, "kind", &NamedTensor::name);
+  if (kind == state.end() || kind->tensor.dtype() != DType::u8) return;
+  if (const auto theirs = name_in(kind->tensor); theirs != name_in(kind_of(mine))) {
+    throw DataError(
+        fmt::format("{}: the state is of {}: a run goes on with the optimizer it began with", mine, theirs));
+  }
+}
+
 }  // namespace
+
+std::size_t Optimizer::checked(std::size_t group) const {
+  if (group < rates_.size()) return group;
+  throw ConfigError(fmt::format("{}: there is no group {}: it has {}", name_, group, rates_.size()));
+}
 
 void Optimizer::add_group(const NamedTensors& parameters, double lr) {
   for (const auto& parameter : parameters) {
@@ -76,10 +103,12 @@ NamedTensors Optimizer::state_dict() const {
       state.push_back({state_names_[i] + "." + slot.name, slot.state[i]});
     }
   }
+  state.push_back({"kind", kind_of(name_)});
   return state;
 }
 
 void Optimizer::load_state_dict(const NamedTensors& state, bool strict) {
+  check_kind(name_, state);
   copy_by_name((std::string(name_) + "::load_state_dict").c_str(), state_dict(), state, strict);
 }
 

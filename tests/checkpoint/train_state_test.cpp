@@ -114,6 +114,9 @@ TEST_F(TrainStateTest, NamesWhatAnotherModelOrOptimizerLacks) {
   EXPECT_THAT(refusal(TrainState{model, plain}), AllOf(HasSubstr("step-0000000100 does not fit"),
                                                        HasSubstr("unexpected: optimizer.exp_avg.0.bias")));
   EXPECT_THAT(refusal(TrainState{model, momentum}), HasSubstr("missing: optimizer.momentum_buffer.0.weight"));
+  optim::Adam other(model.parameters());
+  EXPECT_THAT(refusal(TrainState{model, other}),
+              AllOf(HasSubstr("step-0000000100 does not fit"), HasSubstr("Adam: the state is of AdamW")));
   EXPECT_THAT(refusal(TrainState{model}), HasSubstr("unexpected: optimizer."));
 }
 

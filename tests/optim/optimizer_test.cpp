@@ -10,6 +10,7 @@
 #include "tutti/optim/adam.h"
 #include "tutti/optim/sgd.h"
 #include "tutti/tensor/creation.h"
+#include "tutti/tensor/fingerprint.h"
 
 namespace tutti {
 namespace {
@@ -166,17 +167,40 @@ TEST(Optimizer, GoesOnFromItsState) {
 TEST(Optimizer, StateIsNamedAndChecked) {
   Trial trial;
   optim::SGD plain(trial.parameters());
-  ASSERT_EQ(plain.state_dict().size(), 1u);
+  ASSERT_EQ(plain.state_dict().size(), 2u);
   optim::SGD optimizer(trial.parameters(), {.momentum = 0.9});
-  ASSERT_EQ(optimizer.state_dict().size(), 2u);
+  ASSERT_EQ(optimizer.state_dict().size(), 3u);
   EXPECT_EQ(optimizer.state_dict()[0].name, "step.p");
   EXPECT_EQ(optimizer.state_dict()[1].name, "momentum_buffer.p");
+  EXPECT_EQ(optimizer.state_dict()[2].name, "kind");
   EXPECT_THAT(
       [&] {
-        optimizer.load_state_dict({{"step.p", zeros({}, {.dtype = DType::i64})}});
+        optimizer.load_state_dict({{"step.p", zeros({}, {.dtype = DType::i64})}, plain.state_dict()[1]});
       },
       ThrowsMessage<DataError>(
           HasSubstr("SGD::load_state_dict: the state does not fit; 1 missing: momentum_buffer.p")));
+}
+
+TEST(Optimizer, TheStateOfAnotherIsRefusedByBothNames) {
+  Trial trial;
+  optim::Adam adam(trial.parameters());
+  optim::AdamW adamw(trial.parameters());
+  trial.run(adam);
+  const auto before = fingerprint(adamw.state_dict());
+  EXPECT_THAT([&] { adamw.load_state_dict(adam.state_dict()); },
+              ThrowsMessage<DataError>(
+                  HasSubstr("AdamW: the state is of Adam: a run goes on with the optimizer it began with")));
+  EXPECT_EQ(fingerprint(adamw.state_dict()), before);
+}
+
+TEST(Optimizer, GroupsThatAreNotThereAreRefused) {
+  Trial trial;
+  optim::SGD sgd(trial.parameters(), {.lr = 0.5});
+  EXPECT_EQ(sgd.lr(0), 0.5);
+  EXPECT_THAT([&] { sgd.lr(1); },
+              ThrowsMessage<ConfigError>(HasSubstr("SGD: there is no group 1: it has 1")));
+  EXPECT_THAT([&] { sgd.set_lr(1, 7); },
+              ThrowsMessage<ConfigError>(HasSubstr("SGD: there is no group 7: it has 1")));
 }
 
 TEST(Optimizer, AnUpdateIsSeenByTheTape) {

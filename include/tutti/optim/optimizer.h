@@ -31,20 +31,22 @@ class Optimizer {
   void zero_grad(bool set_to_none = false);
 
   /// The learning rate of the first group, and of group number `group`.
-  double lr(std::size_t group = 0) const { return rates_.at(group); }
+  /// \throws ConfigError when there is no such group, as the next but one.
+  double lr(std::size_t group = 0) const { return rates_[checked(group)]; }
   /// Of all groups: `optimizer.set_lr(schedule(step))`.
   void set_lr(double lr);
-  void set_lr(double lr, std::size_t group) { rates_.at(group) = lr; }
+  void set_lr(double lr, std::size_t group) { rates_[checked(group)] = lr; }
   std::size_t group_count() const { return rates_.size(); }
 
   /// What is kept about each parameter, in its shape, as in "exp_avg".
   const std::vector<std::string>& state_names() const { return state_names_; }
 
-  /// "step.<parameter>" (i64, how often it was updated) and the moments, such as "exp_avg.<parameter>":
-  /// handles that share storage with the optimizer. Learning rates and other options are the program's, not
-  /// state.
+  /// "kind" (u8 [32]: the optimizer's name and zeros), "step.<parameter>" (i64, how often it was updated) and the
+  /// moments, such as "exp_avg.<parameter>": handles that share storage with the optimizer. Learning rates and other
+  /// options are the program's, not state.
   NamedTensors state_dict() const;
-  /// \throws DataError naming what is missing, unexpected or of another shape; nothing is changed then.
+  /// \throws DataError naming what is missing, unexpected or of another shape, or both optimizers where the state is
+  ///         another's; nothing is changed then.
   void load_state_dict(const NamedTensors& state, bool strict = true);
 
  protected:
@@ -70,6 +72,8 @@ class Optimizer {
   virtual void update(const Slot& slot, const Tensor& grad, std::int64_t step) = 0;
 
  private:
+  std::size_t checked(std::size_t group) const;
+
   const char* name_;
   std::vector<std::string> state_names_;
   std::vector<double> rates_;
