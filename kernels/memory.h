@@ -34,6 +34,20 @@ struct CopyBytes {
   static void cuda(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes);
 };
 
+// Pins pages of the host, which makes copies between them and a GPU several times as fast; the CPU needs nothing. Returns
+// false where they cannot be pinned: it costs speed alone.
+struct Pin {
+  static constexpr const char* name = "pin";
+  static bool cpu(void*, std::size_t) { return false; }
+  static bool cuda(void* data, std::size_t bytes);
+};
+
+struct Unpin {
+  static constexpr const char* name = "unpin";
+  static void cpu(void*) noexcept {}
+  static void cuda(void* data) noexcept;
+};
+
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes);
 
 }  // namespace tutti::kernels

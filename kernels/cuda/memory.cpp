@@ -44,4 +44,12 @@ void CopyBytes::cuda(void* to, Device to_device, const void* from, Device from_d
   check(cudaStreamSynchronize(nullptr), name);
 }
 
+bool Pin::cuda(void* data, std::size_t bytes) {
+  if (cudaHostRegister(data, bytes, cudaHostRegisterPortable) == cudaSuccess) return true;
+  cudaGetLastError();
+  return false;
+}
+
+void Unpin::cuda(void* data) noexcept { cudaHostUnregister(data); }
+
 }  // namespace tutti::kernels

@@ -72,7 +72,8 @@ bool Saver::agree(std::int64_t steps, const std::string& error) {
 }
 
 void Saver::reserve(const TrainState& state) {
-  staging_.reserve(plan_save({}, state.shards(), world_.rank(), world_.size(), options_.single_file));
+  const auto shards = state.shards();
+  staging_.reserve(plan_save({}, shards, world_.rank(), world_.size(), options_.single_file), shards);
 }
 
 std::shared_ptr<Saving> Saver::save(std::int64_t steps, const TrainState& state) {

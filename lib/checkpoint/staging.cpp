@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "checkpoint/checksum.h"
@@ -74,7 +75,7 @@ void Staging::lay_out(const SavePlan& plan) {
     total += size;
   }
   if (memory_.size() < total) {
-    memory_ = {};
+    release();
     // A head may need a page more the next time: numbers in it grow.
     memory_ = Pages(total + images_.size() * page);
   }
@@ -98,13 +99,32 @@ std::uint64_t Staging::bytes() const {
   return bytes;
 }
 
-void Staging::reserve(const SavePlan& plan) {
+Staging::~Staging() { release(); }
+
+void Staging::release() {
+  if (pinned_.is_cuda()) kernels::launch<kernels::Unpin>(pinned_, memory_.data());
+  pinned_ = Device::cpu();
+  memory_ = {};
+}
+
+void Staging::pin(const ShardedTensors& state) {
+  if (pinned_.is_cuda() || memory_.size() == 0) return;
+  const auto on_gpu = std::ranges::find_if(
+      state, [](const ShardedTensor& tensor) { return tensor.local.device().is_cuda(); });
+  if (on_gpu == state.end()) return;
+  const Device device = on_gpu->local.device();
+  if (kernels::launch<kernels::Pin>(device, memory_.data(), memory_.size())) pinned_ = device;
+}
+
+void Staging::reserve(const SavePlan& plan, const ShardedTensors& state) {
   lay_out(plan);
   if (memory_.size() > 0) std::memset(memory_.data(), 0, memory_.size());
+  pin(state);
 }
 
 void Staging::copy(const SavePlan& plan, const ShardedTensors& state) {
   lay_out(plan);
+  pin(state);
   for (std::size_t i = 0; i < images_.size(); ++i) {
     const auto& pieces = plan.files[i].pieces;
     for (std::size_t p = 0; p < pieces.size(); ++p) {

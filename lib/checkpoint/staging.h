@@ -33,8 +33,13 @@ struct Image {
 // Its memory is kept from one save to the next.
 class Staging {
  public:
-  // Makes room, for later: the first touch of memory costs more than a copy. Throws std::bad_alloc.
-  void reserve(const SavePlan& plan);
+  Staging() = default;
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+  ~Staging();
+
+  // Makes room for `state`, for later: the first touch of memory costs more than a copy. Throws std::bad_alloc.
+  void reserve(const SavePlan& plan, const ShardedTensors& state);
   // Copies what `plan` wants of `state`. The manifest in it has `uuid` and `steps` already.
   void copy(const SavePlan& plan, const ShardedTensors& state);
 
@@ -43,8 +48,11 @@ class Staging {
 
  private:
   void lay_out(const SavePlan& plan);
+  void release();
+  void pin(const ShardedTensors& state);
 
   Pages memory_;
+  Device pinned_;  // for which; the CPU where it is not
   std::vector<Image> images_;
   std::vector<std::vector<std::uint64_t>> offsets_;  // of the pieces of each, in the file
 };
