@@ -5,13 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "checkpoint/directory.h"
+
 namespace tutti::checkpoint {
 
 // "" is the current directory.
 std::string parent_directory(const std::string& path);
-
-// Makes the renames and creations in `path` last. Throws CheckpointError.
-void sync_directory(const std::string& path);
 
 // Bytes go to a temporary file in the directory of `path`; `commit` syncs it, renames it to `path` and syncs
 // the directory. Without a commit, or where it throws, `path` is as it was and the temporary file is gone.
@@ -28,7 +27,7 @@ class AtomicFile {
  private:
   std::string path_;
   std::string temporary_;
-  int descriptor_ = -1;
+  Descriptor descriptor_;
 };
 
 }  // namespace tutti::checkpoint

@@ -22,6 +22,10 @@ void throw_system_error(std::string_view operation, const std::string& path) {
   throw CheckpointError(fmt::format("checkpoint: cannot {} {}: {}", operation, path, reason), path);
 }
 
+int open_at(int directory, const std::string& name, int flags) {
+  return uninterrupted([&] { return ::openat(directory, name.c_str(), flags | O_CLOEXEC, 0666); });
+}
+
 std::string random_name() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}", random(), random());
@@ -32,17 +36,19 @@ Descriptor::~Descriptor() {
 }
 
 void Descriptor::close(const std::string& path) {
-  if (::close(std::exchange(number_, -1)) != 0) throw_system_error("close", path);
+  // Cut short by a signal, it has closed.
+  if (::close(std::exchange(number_, -1)) != 0 && errno != EINTR) throw_system_error("close", path);
 }
 
 Directory::Directory(const std::string& path)
-    : path_(path),
-      descriptor_(::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    : path_(path), descriptor_(uninterrupted([&] {
+        return ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      })) {
   if (!descriptor_) throw_system_error("open directory", path_);
 }
 
 Directory Directory::open(const std::string& name) const {
-  Descriptor child(::openat(descriptor(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  Descriptor child(open_at(descriptor(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   if (!child) throw_system_error("open directory", path(name));
   return {path(name), std::move(child)};
 }
@@ -54,7 +60,7 @@ std::string Directory::path(const std::string& name) const {
 
 Descriptor Directory::open_to_read(const std::string& name) const {
   // Without O_NONBLOCK, opening a FIFO would wait for a writer.
-  Descriptor file(::openat(descriptor(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  Descriptor file(open_at(descriptor(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   if (!file) throw_system_error("open", path(name));
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) throw_system_error("read", path(name));
@@ -64,8 +70,7 @@ Descriptor Directory::open_to_read(const std::string& name) const {
 }
 
 Descriptor Directory::create(const std::string& name) const {
-  Descriptor file(
-      ::openat(descriptor(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+  Descriptor file(open_at(descriptor(), name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW));
   if (!file) throw_system_error("make", path(name));
   return file;
 }
@@ -91,7 +96,7 @@ void Directory::write(const std::string& name, std::string_view text) const {
 
 std::vector<std::string> Directory::names() const {
   // A descriptor of its own: reading moves it.
-  Descriptor copy(::openat(descriptor(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Descriptor copy(open_at(descriptor(), ".", O_RDONLY | O_DIRECTORY));
   if (!copy) throw_system_error("open directory", path_);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(copy.get()), ::closedir);
   if (!stream) throw_system_error("read directory", path_);

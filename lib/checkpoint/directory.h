@@ -1,6 +1,7 @@
 // Directories by descriptor: what is reached through one is in it, whatever becomes of its name.
 #pragma once
 
+#include <cerrno>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,16 @@ namespace tutti::checkpoint {
 
 // The message names `operation`, `path` and what errno says.
 [[noreturn]] void throw_system_error(std::string_view operation, const std::string& path);
+
+// What a signal cut short is done again.
+template <typename Call>
+auto uninterrupted(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+int open_at(int directory, const std::string& name, int flags);
 
 // A fresh name, of 16 hexadecimal digits.
 std::string random_name();

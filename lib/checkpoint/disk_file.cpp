@@ -48,7 +48,7 @@ std::size_t read_at(int descriptor, void* data, std::size_t bytes, std::uint64_t
 }
 
 void sync_file(int descriptor, const std::string& path) {
-  if (::fsync(descriptor) != 0) throw_system_error("sync", path);
+  if (uninterrupted([&] { return ::fsync(descriptor); }) != 0) throw_system_error("sync", path);
 }
 
 bool set_direct(int descriptor, bool on) {
@@ -58,16 +58,15 @@ bool set_direct(int descriptor, bool on) {
 }
 
 void reserve_space(int descriptor, std::uint64_t bytes, const std::string& path) {
-  while (bytes > 0 && ::fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) != 0) {
-    if (errno == EOPNOTSUPP || errno == ENOSYS) return;
-    if (errno != EINTR) throw_system_error("write", path);
-  }
+  if (bytes == 0) return;
+  const auto reserve = [&] { return ::fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)); };
+  if (uninterrupted(reserve) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    throw_system_error("write", path);
 }
 
 void truncate(int descriptor, std::uint64_t bytes, const std::string& path) {
-  while (::ftruncate(descriptor, static_cast<off_t>(bytes)) != 0) {
-    if (errno != EINTR) throw_system_error("write", path);
-  }
+  if (uninterrupted([&] { return ::ftruncate(descriptor, static_cast<off_t>(bytes)); }) != 0)
+    throw_system_error("write", path);
 }
 
 Pages::Pages(std::size_t bytes) : bytes_(round_up(bytes)) {

@@ -140,7 +140,7 @@ void new_key_file(const std::string& path) {
     errno = error;
     refuse_by_system(path);
   }
-  sync_directory(parent_directory(path));
+  Directory(parent_directory(path)).sync();
 }
 
 }  // namespace tutti

@@ -25,7 +25,7 @@ OpenCheckpoint::OpenCheckpoint(Directory directory, DataKeyPointer key)
       lock_(directory_.open_to_read(name_on_disk(manifest_name, key_.get()))) {
   const auto name = directory_.path(name_on_disk(manifest_name, key_.get()));
   // Where a file system has no locks, one that retention takes away is damaged, to those who read it.
-  if (::flock(lock_.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+  if (uninterrupted([&] { return ::flock(lock_.get(), LOCK_SH | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
     throw CheckpointError(fmt::format("checkpoint: {} is being removed", path()), name);
   const auto text = read_text(directory_, manifest_name, most_manifest_bytes, key_.get());
   manifest_ = parse_manifest(text, name);

@@ -49,7 +49,8 @@ bool is_read(const Directory& root, const std::string& name) {
   for (const auto& manifest : {std::string(manifest_name), encrypted_name(manifest_name)}) {
     if (!checkpoint.has(manifest)) continue;
     const auto file = checkpoint.open_to_read(manifest);
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return true;
+    if (uninterrupted([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
+      return true;
   }
   return false;
 }
@@ -110,10 +111,10 @@ void check_newest(const Directory& root, std::int64_t steps, const std::vector<s
 }
 
 SaverLock::SaverLock(const Directory& root)
-    : file_(::openat(root.descriptor(), lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666)) {
+    : file_(open_at(root.descriptor(), lock_name, O_RDWR | O_CREAT | O_NOFOLLOW)) {
   const auto path = root.path(lock_name);
   if (!file_) throw_system_error("open", path);
-  if (::flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return;
+  if (uninterrupted([&] { return ::flock(file_.get(), LOCK_EX | LOCK_NB); }) == 0) return;
   if (errno != EWOULDBLOCK) throw_system_error("lock", path);
   throw CheckpointError(fmt::format("checkpoint: another run is saving in {}: one at a time", root.path()),
                         root.path());

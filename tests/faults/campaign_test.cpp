@@ -1,0 +1,251 @@
+// Every I/O call of a save, with the removal of older checkpoints that is part of it, and of a load meets every fault in
+// turn: what was acknowledged stays, and an error says what it was.
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "tests/comm/processes.h"
+#include "tests/faults/interpose.h"
+#include "tests/faults/run.h"
+#include "tests/support/files.h"
+#include "tests/support/ranks.h"
+
+namespace tutti::test {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::Processes;
+
+constexpr int ranks = 2;
+
+using Action = std::function<std::int64_t(SmallRun&)>;
+
+std::int64_t save_second(SmallRun& run) { return run.save(1), 2; }
+std::int64_t restore(SmallRun& run) { return run.restore(); }
+
+struct Outcome {
+  std::vector<std::string> errors = std::vector<std::string>(ranks);  // "" where there was none
+  std::vector<std::int64_t> results = std::vector<std::int64_t>(ranks);
+  bool untouched = true;  // the state, where there was an error
+
+  bool failed() const { return !errors[0].empty(); }
+};
+
+// What `action` came to on each rank of a world, where call number `at` of both meets `fault`. Only CheckpointErrors are
+// caught.
+Outcome on_each(const std::string& directory, const Action& action, Fault fault = Fault::none, int at = 0) {
+  Outcome outcome;
+  on_ranks(ranks, [&](Communicator& world) {
+    SmallRun run(directory, world, 2);
+    const auto rank = static_cast<std::size_t>(world.rank());
+    world.barrier();
+    if (rank == 0) arm(fault, at);
+    world.barrier();
+    try {
+      outcome.results[rank] = action(run);
+    } catch (const CheckpointError& error) {
+      outcome.errors[rank] = error.what();
+      if (!run.holds(-1)) outcome.untouched = false;
+    }
+  });
+  disarm();
+  EXPECT_EQ(outcome.errors[0].empty(), outcome.errors[1].empty()) << "a failure of one rank is one of all";
+  return outcome;
+}
+
+std::int64_t restored(const std::string& directory) {
+  const auto outcome = on_each(directory, restore);
+  EXPECT_THAT(outcome.errors, Each(IsEmpty()));
+  EXPECT_EQ(outcome.results[0], outcome.results[1]);
+  return outcome.results[0];
+}
+
+void save_first(const std::string& directory) {
+  on_each(directory, [](SmallRun& run) { return run.save(0), 1; });
+}
+
+// After whatever happened: a run goes on, and nothing is left of what failed.
+void goes_on(const std::string& directory) {
+  const auto steps = restored(directory);
+  const auto next = on_each(directory, [](SmallRun& run) {
+    const auto done = run.restore();
+    run.save(done);
+    return done + 1;
+  });
+  EXPECT_THAT(next.errors, Each(IsEmpty()));
+  EXPECT_EQ(restored(directory), steps + 1);
+  EXPECT_THAT(leftovers(directory), IsEmpty());
+}
+
+bool all_of_them() {
+  const auto* set = std::getenv("TUTTI_FAULTS");
+  return set && std::string(set) == "all";
+}
+
+class Campaign : public ::testing::TestWithParam<Fault> {
+ protected:
+  // Attempts it with one call after the other, until there is none left to fail. It returns the call, or "" then.
+  void each_call(const std::function<std::string(int)>& attempt) {
+    int calls = 0;
+    // Between them, the faults strike every call; all of them with TUTTI_FAULTS=all.
+    const int stride = all_of_them() ? 1 : 4,
+              first = all_of_them() ? 1 : 1 + static_cast<int>(GetParam()) % 4;
+    for (int at = first;; at += stride) {
+      ASSERT_LT(at, 1000);
+      const auto call = attempt(at);
+      if (HasFailure()) FAIL() << name_of(GetParam()) << " at call " << at << ", " << call;
+      if (call.empty()) break;
+      ++calls;
+    }
+    std::printf("%s at %d calls: %d were told as errors, nothing was lost\n", name_of(GetParam()), calls,
+                errors_);
+    EXPECT_GT(calls, 60 / stride);
+  }
+  void check(const Outcome& outcome) {
+    if (!outcome.failed()) return;
+    ++errors_;
+    EXPECT_THAT(outcome.errors, Each(HasSubstr(reason_of(GetParam()))));
+    EXPECT_FALSE(GetParam() == Fault::half || GetParam() == Fault::eintr) << outcome.errors[0];
+  }
+
+  int errors_ = 0;
+};
+
+TEST_P(Campaign, ASaveLosesNothing) {
+  each_call([&](int at) {
+    const TemporaryDirectory directory;
+    const auto run = directory / "run";
+    save_first(run);
+    const auto saved = on_each(run, save_second, GetParam(), at);
+    const auto call = struck();
+    check(saved);
+    // Here there is nothing to remove, whose failures are warnings only.
+    const bool matters =
+        call == "pwrite" || call == "fsync" || call == "ftruncate" || call == "mkdirat" || call == "renameat";
+    if (matters && GetParam() != Fault::half && GetParam() != Fault::eintr) {
+      EXPECT_TRUE(saved.failed()) << call;
+    }
+    const auto steps = restored(run);
+    EXPECT_THAT(steps, saved.failed() ? AnyOf(1, 2) : AnyOf(2, 2));
+    goes_on(run);
+    return call;
+  });
+}
+
+// By retention, when the third is saved where two are kept.
+TEST_P(Campaign, ARemovalLosesNothing) {
+  const TemporaryDirectory directory;
+  const auto run = directory / "run";
+  save_first(run);
+  on_each(run, save_second);
+  std::int64_t steps = 2;
+  each_call([&](int at) {
+    const auto saved = on_each(
+        run, [&](SmallRun& small) { return small.save(steps), 0; }, GetParam(), at);
+    const auto call = struck();
+    check(saved);
+    const auto now = restored(run);
+    EXPECT_THAT(now, saved.failed() ? AnyOf(steps, steps + 1) : AnyOf(steps + 1, steps + 1));
+    goes_on(run);
+    steps = restored(run);
+    return call;
+  });
+}
+
+TEST_P(Campaign, ALoadIsOfAWholeCheckpointOrAnError) {
+  const TemporaryDirectory directory;
+  const auto run = directory / "run";
+  save_first(run);
+  on_each(run, save_second);
+  each_call([&](int at) {
+    const auto loaded = on_each(run, restore, GetParam(), at);
+    const auto call = struck();
+    check(loaded);
+    if (loaded.failed()) {
+      EXPECT_TRUE(loaded.untouched);
+    } else {
+      EXPECT_THAT(loaded.results, Each(AnyOf(1, 2))) << "the newest, or the one before, which is told";
+    }
+    EXPECT_EQ(restored(run), 2);
+    return call;
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(, Campaign,
+                         ::testing::Values(Fault::eio, Fault::enospc, Fault::edquot, Fault::eintr,
+                                           Fault::emfile, Fault::erofs, Fault::estale, Fault::half),
+                         [](const auto& info) {
+                           return info.param == Fault::half ? "half" : name_of(info.param);
+                         });
+
+// Both ranks are threads of a process that dies.
+TEST(Death, OfTheProcessAtAnyCallLosesNothing) {
+  int acknowledged = 0, at = 1;
+  for (bool died = true; died; ++at) {
+    SCOPED_TRACE(at);
+    const TemporaryDirectory directory;
+    const auto run = directory / "run";
+    save_first(run);
+    int pipe[2];
+    ASSERT_EQ(::pipe(pipe), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      on_each(
+          run, [&](SmallRun& small) { return small.save(1), ::write(pipe[1], "a", 1); }, Fault::kill, at);
+      ::_exit(0);
+    }
+    ::close(pipe[1]);
+    char byte = 0;
+    const bool told = ::read(pipe[0], &byte, 1) == 1;
+    ::close(pipe[0]);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    died = WIFSIGNALED(status);
+    acknowledged += told;
+    EXPECT_THAT(restored(run), told ? AnyOf(2, 2) : AnyOf(1, 2));
+    goes_on(run);
+    if (HasFailure()) FAIL();
+  }
+  std::printf("killed at each of %d calls: %d saves were acknowledged, none lost\n", at - 2, acknowledged);
+}
+
+// Ranks are processes, of which one dies.
+TEST(Death, Fault68And69_OfOneRankAtAnyCallIsToldAndLosesNothing) {
+  for (int victim = 0; victim < ranks; ++victim) {
+    int deaths = 0;
+    for (int at = 1;; at += all_of_them() ? 1 : 5) {
+      SCOPED_TRACE(::testing::Message() << "rank " << victim << ", call " << at);
+      const TemporaryDirectory directory;
+      const auto run = directory / "run";
+      save_first(run);
+      Processes processes(ranks, [&](Communicator& world) -> std::string {
+        world.set_timeout(std::chrono::seconds(20));
+        SmallRun small(run, world, 2);
+        world.barrier();
+        if (world.rank() == victim) arm(Fault::kill, at);
+        small.save(1);
+        return "acknowledged";
+      });
+      const auto survivor = processes.report(1 - victim);
+      const bool died = processes.report(victim).empty();
+      EXPECT_THAT(survivor, AnyOf("acknowledged", HasSubstr("CommError"), HasSubstr("CheckpointError")));
+      EXPECT_THAT(restored(run), survivor == "acknowledged" ? AnyOf(2, 2) : AnyOf(1, 2));
+      goes_on(run);
+      if (HasFailure()) FAIL() << survivor;
+      if (!died) break;
+      ++deaths;
+    }
+    std::printf("rank %d killed at %d calls: the other one was told, nothing was lost\n", victim, deaths);
+    EXPECT_GT(deaths, 3);
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,28 @@
+// The program's own I/O calls, of which one can be made to fail: functions of libc that this program defines anew.
+#pragma once
+
+#include <string>
+
+namespace tutti::test {
+
+enum class Fault { none, kill, eio, enospc, edquot, eintr, emfile, erofs, estale, half };
+
+inline constexpr Fault all_faults[] = {Fault::kill,   Fault::eio,    Fault::enospc,
+                                       Fault::edquot, Fault::eintr,  Fault::emfile,
+                                       Fault::erofs,  Fault::estale, Fault::half};
+
+const char* name_of(Fault fault);
+// What the system says about it.
+std::string reason_of(Fault fault);
+
+// From here on calls are counted, and number `at`, from 1, meets `fault`: it is not done, or in half.
+void arm(Fault fault, int at);
+// Returns how many calls there were.
+int disarm();
+// The function that met it; "" where none did.
+std::string struck();
+
+// Whether fsync does something. Without, it is a bug for others to find.
+void set_sync(bool on);
+
+}  // namespace tutti::test

@@ -1,0 +1,62 @@
+// A small run that saves checkpoints: what is saved at step s holds s + 1 everywhere.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/checkpoint/parts.h"
+#include "tutti/checkpoint/checkpointer.h"
+#include "tutti/core/error.h"
+
+namespace tutti::test {
+
+class SmallRun {
+ public:
+  SmallRun(std::string directory, Communicator& world, std::int64_t keep = 1)
+      : directory_(std::move(directory)), world_(world), keep_(keep) {
+    world_.set_logical_ranks(4);
+  }
+
+  // Throws as Checkpointer, which may be made in it.
+  void save(std::int64_t step) {
+    model_.fill(static_cast<double>(step + 1));
+    optimizer_.fill(static_cast<double>(step + 1));
+    if (!checkpoints_) checkpoints_.emplace(directory_, world_, options());
+    checkpoints_->save_now(step, state_).wait();
+  }
+
+  // Returns the steps of what was loaded; -1 where what it holds is not that of one step.
+  std::int64_t restore() {
+    model_.fill(-1);
+    optimizer_.fill(-1);
+    if (!checkpoints_) checkpoints_.emplace(directory_, world_, options());
+    const auto steps = checkpoints_->restore(state_);
+    return holds(steps > 0 ? static_cast<double>(steps) : -1) ? steps : -1;
+  }
+
+  bool holds(double value) const { return model_.holds(value) && optimizer_.holds(value); }
+
+ private:
+  CheckpointerOptions options() const { return {.keep = keep_, .timeout = std::chrono::seconds(20)}; }
+
+  const std::string directory_;
+  Communicator& world_;
+  const std::int64_t keep_;
+  Part model_ = a_model(5000), optimizer_ = an_optimizer();
+  TrainState state_{model_, optimizer_};
+  std::optional<Checkpointer> checkpoints_;
+};
+
+// What is in the directory of a run that is neither a checkpoint nor the lock.
+inline std::vector<std::string> leftovers(const std::string& run) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(run)) {
+    const auto name = entry.path().filename().string();
+    if (name != ".lock" && !name.starts_with("step-")) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace tutti::test
