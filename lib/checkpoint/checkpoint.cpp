@@ -115,9 +115,9 @@ std::vector<Checkpoint::Damage> Checkpoint::verify(const std::function<void(std:
   std::vector<Damage> damages;
   for (std::size_t f = 0; f < files_.size(); ++f) {
     try {
-      open_->verify(f, progress);
+      for (auto& damage : open_->verify(f, progress)) damages.push_back(std::move(damage));
     } catch (const CheckpointError& error) {
-      damages.push_back({files_[f].name, error.what(), error.offset()});
+      damages.push_back({files_[f].name, error.what(), error.offset(), "", "", ""});
     }
   }
   return damages;

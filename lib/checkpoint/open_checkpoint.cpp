@@ -79,19 +79,14 @@ void OpenCheckpoint::add_jobs(const ShardFile& file, std::vector<ShardFile::Extr
 }
 
 void OpenCheckpoint::run(std::span<const Job> jobs,
-                         const std::function<void(std::uint64_t)>& progress) const {
+                         const std::function<void(const Job&, Pages&)>& perform) const {
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;
   std::exception_ptr failure;
   const auto work = [&] {
     try {
       Pages scratch(block());
-      for (auto i = next++; i < jobs.size(); i = next++) {
-        const auto& [file, extracts] = jobs[i];
-        file->read(extracts, scratch);
-        if (!progress) continue;
-        for (const auto& extract : extracts) progress(extract.bytes);
-      }
+      for (auto i = next++; i < jobs.size(); i = next++) perform(jobs[i], scratch);
     } catch (...) {
       const std::lock_guard lock(mutex);
       if (!failure) failure = std::current_exception();
@@ -126,15 +121,48 @@ std::uint64_t OpenCheckpoint::read(std::span<const Wanted> wanted,
     }
     if (!extracts.empty()) add_jobs(file(f), std::move(extracts), jobs);
   }
-  run(jobs, progress);
+  run(jobs, [&](const Job& job, Pages& scratch) {
+    job.file->read(job.extracts, scratch);
+    if (!progress) return;
+    for (const auto& extract : job.extracts) progress(extract.bytes);
+  });
   return from_disk() - before;
 }
 
-void OpenCheckpoint::verify(std::size_t index, const std::function<void(std::uint64_t)>& progress) {
+std::vector<Checkpoint::Damage> OpenCheckpoint::verify(std::size_t index,
+                                                       const std::function<void(std::uint64_t)>& progress) {
   const auto& all = file(index);
   std::vector<Job> jobs;
   add_jobs(all, {{all.head_bytes(), all.bytes() - all.head_bytes(), nullptr}}, jobs);
-  run(jobs, progress);
+  const auto& name = manifest_.files[index].name;
+  std::mutex mutex;
+  std::vector<Checkpoint::Damage> damages;
+  // Returns false where there are enough.
+  const auto note = [&](Checkpoint::Damage damage) {
+    const std::lock_guard lock(mutex);
+    if (damages.size() < most_damages) damages.push_back(std::move(damage));
+    return damages.size() < most_damages;
+  };
+  run(jobs, [&](const Job& job, Pages& scratch) {
+    for (auto [begin, bytes, to] : job.extracts) {
+      for (const auto end = begin + bytes; begin < end;) {
+        const ShardFile::Extract rest{begin, end - begin, nullptr};
+        begin = end;
+        try {
+          job.file->read({&rest, 1}, scratch);
+        } catch (const DamagedChunk& chunk) {
+          if (note({name, chunk.what(), chunk.offset(), chunk.tensor, fmt::format("{:016x}", chunk.expected),
+                    fmt::format("{:016x}", chunk.found)}))
+            begin = chunk.end;
+        } catch (const CheckpointError& error) {
+          note({name, error.what(), error.offset(), "", "", ""});
+        }
+      }
+      if (progress) progress(bytes);
+    }
+  });
+  std::ranges::sort(damages, {}, &Checkpoint::Damage::offset);
+  return damages;
 }
 
 }  // namespace tutti::checkpoint

@@ -12,8 +12,12 @@
 
 #include "checkpoint/directory.h"
 #include "checkpoint/shard_file.h"
+#include "tutti/checkpoint/checkpoint.h"
 
 namespace tutti::checkpoint {
+
+// Of one file, that verification tells of.
+inline constexpr std::size_t most_damages = 100;
 
 // Bytes of a tensor, and where to.
 struct Wanted {
@@ -36,8 +40,10 @@ class OpenCheckpoint {
   // thread. Throws CheckpointError.
   std::uint64_t read(std::span<const Wanted> wanted, const std::function<void(std::uint64_t)>& progress = {});
 
-  // The same of all that file number `file` has, for verification alone.
-  void verify(std::size_t file, const std::function<void(std::uint64_t)>& progress);
+  // Reads all that file number `file` has. Returns where it is damaged, in order, up to most_damages places. Throws
+  // CheckpointError when its header is, and what `progress` throws.
+  std::vector<Checkpoint::Damage> verify(std::size_t file,
+                                         const std::function<void(std::uint64_t)>& progress);
 
  private:
   // Extracts of one block of a file.
@@ -51,7 +57,8 @@ class OpenCheckpoint {
                 std::vector<Job>& jobs) const;
   std::uint64_t block() const;
   std::uint64_t from_disk() const;
-  void run(std::span<const Job> jobs, const std::function<void(std::uint64_t)>& progress) const;
+  // By several threads, each with scratch memory of its own.
+  void run(std::span<const Job> jobs, const std::function<void(const Job&, Pages&)>& perform) const;
 
   Directory directory_;
   DataKeyPointer key_;

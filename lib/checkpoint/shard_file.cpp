@@ -108,10 +108,16 @@ void ShardFile::check_chunk(std::uint64_t chunk, std::span<const std::byte> data
     if (entry.offset < begin + data.size() && entry.offset + entry.bytes > begin && tensor.empty())
       tensor = entry.name;
   }
-  refuse(fmt::format("damaged: the {} bytes from here on have the checksum {:016x} and not {:016x}; tensor "
-                     "\"{}\" is there",
-                     data.size(), found, checksums_[chunk], tensor),
-         begin);
+  DamagedChunk damage(
+      fmt::format("checkpoint: {}: byte {}: damaged: the {} bytes from here on have the checksum {:016x} and "
+                  "not {:016x}; tensor \"{}\" is there",
+                  source_->path(), begin, data.size(), found, checksums_[chunk], tensor),
+      source_->path(), static_cast<std::int64_t>(begin));
+  damage.tensor = tensor;
+  damage.expected = checksums_[chunk];
+  damage.found = found;
+  damage.end = begin + data.size();
+  throw damage;
 }
 
 void ShardFile::read(std::span<const Extract> extracts, Pages& scratch) const {

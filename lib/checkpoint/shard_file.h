@@ -11,8 +11,19 @@
 #include "checkpoint/disk_file.h"
 #include "checkpoint/manifest.h"
 #include "tutti/checkpoint/safetensors.h"
+#include "tutti/core/error.h"
 
 namespace tutti::checkpoint {
+
+// A chunk whose bytes are not those that were written.
+class DamagedChunk : public CheckpointError {
+ public:
+  using CheckpointError::CheckpointError;
+
+  std::string tensor;  // the first one there
+  std::uint64_t expected = 0, found = 0;
+  std::uint64_t end = 0;  // in the file
+};
 
 class ShardFile {
  public:
