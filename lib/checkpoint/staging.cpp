@@ -26,8 +26,21 @@ Declaration declaration(const ManifestFile& file, const ManifestTensor& tensor, 
   return declared;
 }
 
-safetensors::FileLayout layout_of(const Manifest& manifest, const PlannedFile& planned,
-                                  std::uint64_t& chunk) {
+void copy_to_host(std::byte* to, const Tensor& local, std::int64_t begin, std::size_t bytes) {
+  if (bytes == 0) return;
+  const Tensor dense = local.detach().contiguous();
+  const auto* from = static_cast<const std::byte*>(dense.raw_data()) + begin;
+  if (dense.device().is_cpu()) {
+    std::memcpy(to, from, bytes);
+  } else {
+    kernels::copy_bytes(to, Device::cpu(), from, dense.device(), bytes);
+  }
+}
+
+}  // namespace
+
+safetensors::FileLayout lay_out_shard(const Manifest& manifest, const PlannedFile& planned,
+                                      std::uint64_t& chunk) {
   const auto& file = manifest.files[planned.file];
   std::vector<Declaration> declarations;
   std::uint64_t bytes = 0;
@@ -47,19 +60,6 @@ safetensors::FileLayout layout_of(const Manifest& manifest, const PlannedFile& p
                               page);
 }
 
-void copy_to_host(std::byte* to, const Tensor& local, std::int64_t begin, std::size_t bytes) {
-  if (bytes == 0) return;
-  const Tensor dense = local.detach().contiguous();
-  const auto* from = static_cast<const std::byte*>(dense.raw_data()) + begin;
-  if (dense.device().is_cpu()) {
-    std::memcpy(to, from, bytes);
-  } else {
-    kernels::copy_bytes(to, Device::cpu(), from, dense.device(), bytes);
-  }
-}
-
-}  // namespace
-
 void Staging::lay_out(const SavePlan& plan) {
   images_.clear();
   offsets_.clear();
@@ -67,7 +67,7 @@ void Staging::lay_out(const SavePlan& plan) {
   std::size_t total = 0;
   for (const auto& planned : plan.files) {
     std::uint64_t chunk = 0;
-    auto layout = layout_of(plan.manifest, planned, chunk);
+    auto layout = lay_out_shard(plan.manifest, planned, chunk);
     const auto size = round_up(layout.bytes);
     images_.push_back({planned.file, {}, layout.bytes, layout.head.size(), chunk, nullptr});
     offsets_.push_back(std::move(layout.offsets));

@@ -9,6 +9,7 @@
 
 #include "checkpoint/disk_file.h"
 #include "checkpoint/plan.h"
+#include "checkpoint/safetensors_layout.h"
 
 namespace tutti::checkpoint {
 
@@ -18,6 +19,11 @@ inline constexpr const char* steps_key = "tutti.steps";
 inline constexpr const char* file_key = "tutti.file";
 inline constexpr const char* chunk_key = "tutti.chunk_bytes";
 inline constexpr const char* checksums_key = "tutti.checksums";
+
+// Of the file `planned`, with room in its head for the checksums of chunks of `chunk` bytes. The manifest in it has `uuid` and
+// `steps`.
+safetensors::FileLayout lay_out_shard(const Manifest& manifest, const PlannedFile& planned,
+                                      std::uint64_t& chunk);
 
 struct Image {
   std::size_t file;             // in the manifest
