@@ -1,0 +1,188 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <optional>
+
+#include "checkpoint/block_writer.h"
+#include "checkpoint/checksum.h"
+#include "checkpoint/run_directory.h"
+#include "checkpoint/safetensors_source.h"
+#include "checkpoint/staging.h"
+#include "tutti/checkpoint/exchange.h"
+#include "tutti/core/error.h"
+#include "tutti/core/version.h"
+
+namespace tutti::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+Shape shape_of(const safetensors::Entry& entry, const std::string& file) {
+  const auto refuse = [&](const std::string& rule) {
+    throw CheckpointError(fmt::format("checkpoint: {}: tensor \"{}\": {}", file, entry.name, rule), file,
+                          static_cast<std::int64_t>(entry.offset));
+  };
+  if (entry.shape.size() > Shape::max_rank)
+    refuse(fmt::format("{} dimensions, and a Tensor has at most {}", entry.shape.size(), Shape::max_rank));
+  Shape shape;
+  std::uint64_t bytes = 8;
+  for (const auto size : entry.shape) {
+    if (__builtin_mul_overflow(bytes, std::max<std::uint64_t>(size, 1), &bytes) || bytes >= 1ULL << 62)
+      refuse("its sizes are too large");
+    shape.push_back(static_cast<std::int64_t>(size));
+  }
+  return shape;
+}
+
+Manifest manifest_of(const SafetensorsSource& source, const ImportOptions& options) {
+  Manifest manifest{.uuid = random_name() + random_name(),
+                    .steps = options.steps,
+                    .world_size = 1,
+                    .logical_ranks = options.logical_ranks,
+                    .tutti_version = version(),
+                    .files = {{.name = "model.safetensors", .prefix = "model.", .head_digest = ""},
+                              {.name = "train.safetensors", .prefix = "", .head_digest = ""}},
+                    .tensors = {}};
+  for (const auto& [entry, reader] : source.tensors()) {
+    const auto dtype = entry->tutti_dtype();
+    if (!dtype) {
+      throw CheckpointError(fmt::format("checkpoint: {}: tensor \"{}\": Tutti has no dtype {}",
+                                        reader->path(), entry->name, entry->dtype),
+                            reader->path(), static_cast<std::int64_t>(entry->offset));
+    }
+    const auto name = options.part.empty() ? entry->name : options.part + "." + entry->name;
+    if (name.find('.') == std::string::npos || name.starts_with('.')) {
+      throw CheckpointError(fmt::format("checkpoint: {}: tensor \"{}\" does not begin with a part and a dot",
+                                        reader->path(), name),
+                            reader->path());
+    }
+    const int file = name.starts_with(manifest.files[0].prefix) ? 0 : 1;
+    manifest.tensors.push_back({name, *dtype, shape_of(*entry, reader->path()), file, {}});
+  }
+  return manifest;
+}
+
+class Importer {
+ public:
+  Importer(const SafetensorsSource& source, const ImportOptions& options, Manifest& manifest)
+      : source_(source), options_(options), manifest_(manifest) {}
+
+  void write(const Directory& directory, std::size_t file) {
+    PlannedFile planned{file, {}};
+    for (std::size_t i = 0; i < manifest_.tensors.size(); ++i) {
+      if (const auto range = manifest_.piece(manifest_.tensors[i], file))
+        planned.pieces.push_back({i, *range});
+    }
+    std::uint64_t chunk = 0;
+    auto layout = lay_out_shard(manifest_, planned, chunk);
+    auto& head = layout.head;
+    const auto key = fmt::format("\"{}\":\"", checksums_key);
+    char* const checksums = head.data() + head.find(key) + key.size();
+    const auto fill_in = [&, begin = head.size()](std::uint64_t offset, std::span<const std::byte> block) {
+      for (std::size_t at = 0; at < block.size(); at += chunk) {
+        const std::array checksum{chunk_checksum(block.subspan(at, std::min(chunk, block.size() - at)))};
+        write_hex(checksum, checksums + (offset - begin + at) / chunk * 16);
+      }
+    };
+    auto& entry = manifest_.files[file];
+    BlockWriter writer(directory, entry.name, layout.bytes, head.size(),
+                       std::max<std::size_t>(std::size_t{8} << 20, chunk), fill_in);
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < planned.pieces.size(); ++i) order.push_back(i);
+    std::ranges::stable_sort(order, {}, [&](std::size_t i) { return layout.offsets[i]; });
+    for (const auto i : order) copy(planned.pieces[i].tensor, writer);
+    writer.finish(std::as_bytes(std::span(head)));
+    entry.bytes = layout.bytes;
+    entry.head_bytes = head.size();
+    entry.head_digest = digest(head);
+  }
+
+ private:
+  void copy(std::size_t index, BlockWriter& writer) {
+    const auto& [entry, reader] = source_.tensors()[index];
+    if (buffer_.size() < entry->bytes) {
+      buffer_ = {};
+      buffer_ = Pages(entry->bytes);
+    }
+    const auto dtype = manifest_.tensors[index].dtype;
+    reader->read(*entry, BufferView(buffer_.data(), entry->bytes / size_of(dtype), dtype));
+    writer.append(buffer_.span().first(entry->bytes));
+    if (options_.progress) options_.progress(entry->bytes);
+  }
+
+  const SafetensorsSource& source_;
+  const ImportOptions& options_;
+  Manifest& manifest_;
+  Pages buffer_;
+};
+
+// A directory that gets its name when it is finished.
+class Hidden {
+ public:
+  Hidden(const Directory& parent, std::string name) : parent_(parent), name_(std::move(name)) {
+    parent.make(name_);
+  }
+  Hidden(const Hidden&) = delete;
+  Hidden& operator=(const Hidden&) = delete;
+  ~Hidden() {
+    if (!name_.empty()) try {
+        parent_.remove(name_);
+      } catch (const CheckpointError&) {  // what stopped it is told already
+      }
+  }
+
+  Directory open() const { return parent_.open(name_); }
+  void commit(const std::string& name) {
+    parent_.rename(name_, name);
+    name_.clear();
+    parent_.sync();
+  }
+
+ private:
+  const Directory& parent_;
+  std::string name_;
+};
+
+}  // namespace
+
+void import_safetensors(const std::string& from, const std::string& to, const ImportOptions& options) {
+  if (options.steps < 0 || options.logical_ranks < 1) {
+    throw ConfigError(fmt::format("checkpoint: steps must be at least 0 and logical_ranks 1, not {} and {}",
+                                  options.steps, options.logical_ranks));
+  }
+  if (options.part.find('.') != std::string::npos)
+    throw ConfigError(fmt::format("checkpoint: a part has no dot in its name, not \"{}\"", options.part));
+  fs::path path(to);
+  if (path.filename().empty()) path = path.parent_path();  // "run/"
+  const auto name = path.filename().string();
+  const bool of_a_run = name.starts_with("step-");
+  if (of_a_run && name != step_name(options.steps)) {
+    throw ConfigError(fmt::format("checkpoint: of {} steps, it has to be named {}, not {}", options.steps,
+                                  step_name(options.steps), name));
+  }
+  const SafetensorsSource source(from);
+  auto manifest = manifest_of(source, options);
+  const auto parent = path.parent_path().string();
+  if (!parent.empty()) prepare(parent);
+  const Directory root(parent);
+  std::optional<SaverLock> lock;
+  if (of_a_run) lock.emplace(root);
+  const auto refuse_other = [&] {
+    if (name.empty() || name == "." || name == ".." || root.has(name))
+      throw CheckpointError(fmt::format("checkpoint: cannot import to {}: it is there already", to), to);
+  };
+  refuse_other();
+  // A saver takes hidden names of its own kind for leftovers; with its lock, there is none.
+  Hidden hidden(root, of_a_run ? hidden_name(manifest.uuid) : ".import-" + manifest.uuid.substr(0, 16));
+  const Directory directory = hidden.open();
+  Importer importer(source, options, manifest);
+  for (std::size_t f = 0; f < manifest.files.size(); ++f) importer.write(directory, f);
+  directory.write(manifest_name, text_of(manifest));
+  directory.sync();
+  refuse_other();
+  hidden.commit(name);
+}
+
+}  // namespace tutti::checkpoint
