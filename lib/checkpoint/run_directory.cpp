@@ -55,15 +55,6 @@ bool is_read(const Directory& root, const std::string& name) {
   return false;
 }
 
-// Renamed first: a checkpoint that lacks files must not be found under its name.
-void remove_checkpoint(const Directory& root, const std::string& name) {
-  if (is_read(root, name)) return;
-  const auto aside = std::string(trash_prefix) + random_name();
-  root.rename(name, aside);
-  root.sync();
-  root.remove(aside);
-}
-
 }  // namespace
 
 std::string step_name(std::int64_t steps) { return fmt::format("{}{:010}", step_prefix, steps); }
@@ -120,11 +111,26 @@ SaverLock::SaverLock(const Directory& root)
                         root.path());
 }
 
-void clear_leftovers(const Directory& root) {
+std::vector<std::string> leftovers(const Directory& root) {
+  std::vector<std::string> left;
   for (const auto& name : root.names()) {
-    const bool left = name.starts_with(hidden_prefix) || name.starts_with(trash_prefix);
-    if (left && !is_read(root, name)) root.remove(name);
+    if ((name.starts_with(hidden_prefix) || name.starts_with(trash_prefix)) && !is_read(root, name))
+      left.push_back(name);
   }
+  return left;
+}
+
+void clear_leftovers(const Directory& root) {
+  for (const auto& name : leftovers(root)) root.remove(name);
+}
+
+bool remove_checkpoint(const Directory& root, const std::string& name) {
+  if (is_read(root, name)) return false;
+  const auto aside = std::string(trash_prefix) + random_name();
+  root.rename(name, aside);
+  root.sync();
+  root.remove(aside);
+  return true;
 }
 
 void commit(const Directory& root, const std::string& hidden, const std::string& name) {

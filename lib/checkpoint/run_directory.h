@@ -36,8 +36,12 @@ class SaverLock {
   Descriptor file_;
 };
 
-// What a process that died in a save or a removal has left.
+// Names of what a process that died in a save or a removal has left; under a lock, none is of a live one.
+std::vector<std::string> leftovers(const Directory& root);
 void clear_leftovers(const Directory& root);
+
+// Renamed first: a checkpoint that lacks files must not be found under its name. Returns false when it is being read, and stays.
+bool remove_checkpoint(const Directory& root, const std::string& name);
 
 // Makes the finished `hidden` the checkpoint `name`, in place of one that there may be.
 void commit(const Directory& root, const std::string& hidden, const std::string& name);
