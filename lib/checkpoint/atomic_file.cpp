@@ -36,6 +36,10 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
   }
 }
 
+void AtomicFile::write_at(std::uint64_t offset, const void* data, std::size_t bytes) {
+  checkpoint::write_at(descriptor_.get(), data, bytes, offset, path_);
+}
+
 void AtomicFile::commit() {
   sync_file(descriptor_.get(), path_);
   descriptor_.close(path_);

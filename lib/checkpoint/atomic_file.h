@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,9 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();
 
+  // Behind what was written so.
   void write(const void* data, std::size_t bytes);
+  void write_at(std::uint64_t offset, const void* data, std::size_t bytes);
   void commit();
 
  private:

@@ -8,6 +8,7 @@
 #include "checkpoint/block_writer.h"
 #include "checkpoint/checksum.h"
 #include "checkpoint/run_directory.h"
+#include "checkpoint/safetensors_entry.h"
 #include "checkpoint/safetensors_source.h"
 #include "checkpoint/staging.h"
 #include "tutti/checkpoint/exchange.h"
@@ -19,23 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Shape shape_of(const safetensors::Entry& entry, const std::string& file) {
-  const auto refuse = [&](const std::string& rule) {
-    throw CheckpointError(fmt::format("checkpoint: {}: tensor \"{}\": {}", file, entry.name, rule), file,
-                          static_cast<std::int64_t>(entry.offset));
-  };
-  if (entry.shape.size() > Shape::max_rank)
-    refuse(fmt::format("{} dimensions, and a Tensor has at most {}", entry.shape.size(), Shape::max_rank));
-  Shape shape;
-  std::uint64_t bytes = 8;
-  for (const auto size : entry.shape) {
-    if (__builtin_mul_overflow(bytes, std::max<std::uint64_t>(size, 1), &bytes) || bytes >= 1ULL << 62)
-      refuse("its sizes are too large");
-    shape.push_back(static_cast<std::int64_t>(size));
-  }
-  return shape;
-}
-
 Manifest manifest_of(const SafetensorsSource& source, const ImportOptions& options) {
   Manifest manifest{.uuid = random_name() + random_name(),
                     .steps = options.steps,
@@ -46,12 +30,6 @@ Manifest manifest_of(const SafetensorsSource& source, const ImportOptions& optio
                               {.name = "train.safetensors", .prefix = "", .head_digest = ""}},
                     .tensors = {}};
   for (const auto& [entry, reader] : source.tensors()) {
-    const auto dtype = entry->tutti_dtype();
-    if (!dtype) {
-      throw CheckpointError(fmt::format("checkpoint: {}: tensor \"{}\": Tutti has no dtype {}",
-                                        reader->path(), entry->name, entry->dtype),
-                            reader->path(), static_cast<std::int64_t>(entry->offset));
-    }
     const auto name = options.part.empty() ? entry->name : options.part + "." + entry->name;
     if (name.find('.') == std::string::npos || name.starts_with('.')) {
       throw CheckpointError(fmt::format("checkpoint: {}: tensor \"{}\" does not begin with a part and a dot",
@@ -59,7 +37,8 @@ Manifest manifest_of(const SafetensorsSource& source, const ImportOptions& optio
                             reader->path());
     }
     const int file = name.starts_with(manifest.files[0].prefix) ? 0 : 1;
-    manifest.tensors.push_back({name, *dtype, shape_of(*entry, reader->path()), file, {}});
+    const auto dtype = safetensors::dtype_of_entry(*entry, reader->path());
+    manifest.tensors.push_back({name, dtype, safetensors::shape_of(*entry, reader->path()), file, {}});
   }
   return manifest;
 }
@@ -102,20 +81,19 @@ class Importer {
  private:
   void copy(std::size_t index, BlockWriter& writer) {
     const auto& [entry, reader] = source_.tensors()[index];
-    if (buffer_.size() < entry->bytes) {
-      buffer_ = {};
-      buffer_ = Pages(entry->bytes);
+    for (std::uint64_t at = 0; at < entry->bytes; at += buffer_.size()) {
+      const auto part = buffer_.span().first(std::min<std::uint64_t>(buffer_.size(), entry->bytes - at));
+      reader->read_bytes(*entry, at, part);
+      if (entry->tutti_dtype() == DType::bool_) safetensors::check_bools(part, *entry, at, reader->path());
+      writer.append(part);
     }
-    const auto dtype = manifest_.tensors[index].dtype;
-    reader->read(*entry, BufferView(buffer_.data(), entry->bytes / size_of(dtype), dtype));
-    writer.append(buffer_.span().first(entry->bytes));
     if (options_.progress) options_.progress(entry->bytes);
   }
 
   const SafetensorsSource& source_;
   const ImportOptions& options_;
   Manifest& manifest_;
-  Pages buffer_;
+  const Pages buffer_{std::size_t{8} << 20};
 };
 
 // A directory that gets its name when it is finished.

@@ -218,9 +218,9 @@ void check_unique_names(const Header& header, std::string_view file) {
   if (twice != names.end()) fail(file, 8, fmt::format("duplicate tensor name \"{}\"", *twice));
 }
 
-// The tensors must tile the rest of the file: no hole, no overlap, nothing behind them.
-void place_entries(Header& header, std::uint64_t data_begin, std::uint64_t file_bytes,
-                   std::string_view file) {
+// The tensors must tile the rest of the file: no hole, no overlap, nothing behind them, unless that is let pass.
+void place_entries(Header& header, std::uint64_t data_begin, std::uint64_t file_bytes, std::string_view file,
+                   bool lenient) {
   auto& entries = header.entries;
   std::ranges::sort(entries, {}, [](const Entry& e) { return std::pair(e.offset, e.bytes); });
   std::uint64_t expected = 0;
@@ -240,14 +240,15 @@ void place_entries(Header& header, std::uint64_t data_begin, std::uint64_t file_
     expected += entry.bytes;
     entry.offset += data_begin;
   }
-  if (expected != data_bytes) {
+  if (expected != data_bytes && !lenient) {
     fail(file, data_begin + expected, fmt::format("{} bytes follow the last tensor", data_bytes - expected));
   }
 }
 
 }  // namespace
 
-Header parse_header(std::span<const std::byte> bytes, std::uint64_t file_bytes, std::string_view file) {
+Header parse_header(std::span<const std::byte> bytes, std::uint64_t file_bytes, std::string_view file,
+                    const ReadOptions& options) {
   if (file_bytes < 8 || bytes.size() < 8) {
     fail(file, file_bytes,
          fmt::format("a file has at least the 8 bytes of its header's length, this has {}", file_bytes));
@@ -276,7 +277,7 @@ Header parse_header(std::span<const std::byte> bytes, std::uint64_t file_bytes, 
   nlohmann::json::sax_parse(Cursor(text, handler.seen()), Cursor(end, handler.seen()), &handler);
   Header header = handler.take();
   check_unique_names(header, file);
-  place_entries(header, 8 + length, file_bytes, file);
+  place_entries(header, 8 + length, file_bytes, file, options.lenient);
   return header;
 }
 

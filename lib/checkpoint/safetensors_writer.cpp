@@ -1,117 +1,165 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
+#include <iterator>
+#include <map>
+#include <utility>
 
 #include "checkpoint/atomic_file.h"
 #include "checkpoint/safetensors_dtype.h"
-#include "tutti/checkpoint/safetensors.h"
+#include "checkpoint/safetensors_layout.h"
 #include "tutti/core/error.h"
 
 namespace tutti::safetensors {
 namespace {
 
-// The order of the reference implementation: wide elements first, so that all stay aligned; then by name.
-std::vector<const Item*> in_file_order(std::span<const Item> items) {
-  std::vector<const Item*> order;
-  for (const auto& item : items) order.push_back(&item);
-  std::ranges::sort(order, [](const Item* a, const Item* b) {
-    const auto* dtype_a = &format_dtype(a->data.dtype);
-    const auto* dtype_b = &format_dtype(b->data.dtype);
-    return dtype_a != dtype_b ? dtype_a > dtype_b : a->name < b->name;
-  });
-  return order;
+// lay_out has seen that it does not overflow.
+std::uint64_t bytes_of(const Declaration& declared) {
+  std::uint64_t bits = find_dtype(declared.dtype)->bits;
+  for (const auto size : declared.shape) bits *= size;
+  return bits / 8;
 }
 
-void check(const std::string& path, const std::vector<const Item*>& order) {
-  const auto refuse = [&](const std::string& rule) {
-    throw CheckpointError(fmt::format("safetensors: cannot write {}: {}", path, rule), path);
-  };
-  std::vector<std::string_view> names;
-  for (const auto* item : order) {
-    names.push_back(item->name);
-    if (item->name == "__metadata__") refuse("no tensor may have the name \"__metadata__\"");
-    if (!item->data.device.is_cpu())
-      refuse(fmt::format("tensor \"{}\" is on {}", item->name, item->data.device.str()));
-    if (static_cast<std::size_t>(item->shape.numel()) != item->data.count) {
-      refuse(fmt::format("tensor \"{}\" has shape {} and {} elements", item->name, item->shape.str(),
-                         item->data.count));
-    }
-  }
-  std::ranges::sort(names);
-  const auto twice = std::ranges::adjacent_find(names);
-  if (twice != names.end()) refuse(fmt::format("two tensors have the name \"{}\"", *twice));
-}
-
-// Throws nlohmann's type_error for text that is no UTF-8.
-std::string quoted(const std::string& text) { return nlohmann::json(text).dump(); }
-
-std::string header_text(const std::vector<const Item*>& order, const Metadata& metadata) {
-  std::vector<std::string> members;
-  if (!metadata.empty()) {
-    std::vector<std::string> pairs;
-    for (const auto& [key, value] : metadata) pairs.push_back(quoted(key) + ":" + quoted(value));
-    members.push_back(fmt::format("\"__metadata__\":{{{}}}", fmt::join(pairs, ",")));
-  }
-  std::uint64_t begin = 0;
-  for (const auto* item : order) {
-    const auto end = begin + item->data.bytes();
-    members.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
-                                  quoted(item->name), format_dtype(item->data.dtype).name,
-                                  fmt::join(item->shape.begin(), item->shape.end(), ","), begin, end));
-    begin = end;
-  }
-  auto text = fmt::format("{{{}}}", fmt::join(members, ","));
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  return text;
-}
-
-std::string checked_header_text(const std::string& path, const std::vector<const Item*>& order,
-                                const Metadata& metadata) {
-  std::string text;
-  try {
-    text = header_text(order, metadata);
-  } catch (const nlohmann::json::exception& error) {
-    throw CheckpointError(
-        fmt::format("safetensors: cannot write {}: a name or note is no UTF-8: {}", path, error.what()),
-        path);
-  }
-  if (text.size() > max_header_bytes) {
-    throw CheckpointError(
-        fmt::format("safetensors: cannot write {}: a header has at most {} bytes, this has {}", path,
-                    max_header_bytes, text.size()),
-        path);
-  }
-  return text;
+Declaration declaration(const std::string& name, DType dtype, const Shape& shape) {
+  Declaration declared{name, std::string(format_dtype(dtype).name), {}};
+  for (const auto size : shape) declared.shape.push_back(static_cast<std::uint64_t>(size));
+  return declared;
 }
 
 }  // namespace
 
+struct Writer::File {
+  struct Part {
+    const Declaration* declared;
+    std::uint64_t offset, bytes;
+    std::uint64_t next = 0;                            // where an append goes
+    std::map<std::uint64_t, std::uint64_t> written{};  // disjoint ranges, begin to end
+  };
+
+  File(const std::string& name, std::vector<Declaration> tensors, const Metadata& metadata)
+      : path(name),
+        declarations(std::move(tensors)),
+        layout(lay_out(path, declarations, metadata)),
+        file(path) {
+    file.write_at(0, layout.head.data(), layout.head.size());
+    for (std::size_t i = 0; i < declarations.size(); ++i)
+      parts.emplace(declarations[i].name,
+                    Part{&declarations[i], layout.offsets[i], bytes_of(declarations[i])});
+  }
+
+  [[noreturn]] void refuse(const std::string& rule) const {
+    throw CheckpointError(fmt::format("safetensors: cannot write {}: {}", path, rule), path);
+  }
+
+  Part& at(std::string_view name) {
+    const auto found = parts.find(name);
+    if (found == parts.end()) refuse(fmt::format("no tensor \"{}\" was declared", name));
+    return found->second;
+  }
+
+  void write(std::string_view name, std::uint64_t first, std::span<const std::byte> data) {
+    auto& part = at(name);
+    if (first > part.bytes || data.size() > part.bytes - first) {
+      refuse(fmt::format("tensor \"{}\" has {} bytes, not [{}, {} + {})", name, part.bytes, first, first,
+                         data.size()));
+    }
+    if (data.empty()) return;
+    const auto end = first + data.size();
+    auto after = part.written.lower_bound(first);
+    const auto before = after == part.written.begin() ? part.written.end() : std::prev(after);
+    if ((after != part.written.end() && after->first < end) ||
+        (before != part.written.end() && before->second > first)) {
+      refuse(fmt::format("bytes of [{}, {}) of tensor \"{}\" were written before", first, end, name));
+    }
+    file.write_at(part.offset + first, data.data(), data.size());
+    written += data.size();
+    part.next = end;
+    // Joined to its neighbours, so that there are few ranges.
+    const bool joins = before != part.written.end() && before->second == first;
+    const auto range = joins ? before : part.written.emplace_hint(after, first, end);
+    range->second = end;
+    if (after != part.written.end() && after->first == end) {
+      range->second = after->second;
+      part.written.erase(after);
+    }
+  }
+
+  void commit() {
+    for (const auto& [name, part] : parts) {
+      const auto first = part.written.begin();
+      const auto whole = first != part.written.end() && first->first == 0 ? first->second : 0;
+      if (whole < part.bytes)
+        refuse(fmt::format("byte {} of the {} of tensor \"{}\" is missing", whole, part.bytes, name));
+    }
+    file.commit();
+  }
+
+  const std::string path;
+  const std::vector<Declaration> declarations;
+  const FileLayout layout;
+  checkpoint::AtomicFile file;
+  std::map<std::string_view, Part> parts;
+  std::uint64_t written = 0;
+};
+
+Writer::Writer(const std::string& path, std::vector<Declaration> tensors, const Metadata& metadata)
+    : file_(std::make_unique<File>(path, std::move(tensors), metadata)) {}
+Writer::Writer(Writer&&) noexcept = default;
+Writer::~Writer() = default;
+
+void Writer::append(std::string_view name, std::span<const std::byte> bytes) {
+  file_->write(name, file_->at(name).next, bytes);
+}
+
+void Writer::write(std::string_view name, std::uint64_t first, std::span<const std::byte> bytes) {
+  file_->write(name, first, bytes);
+}
+
+void Writer::write(std::string_view name, ConstBufferView data) {
+  const auto& part = file_->at(name);
+  const auto refusal = [&](const std::string& rule) {
+    return fmt::format("safetensors: cannot write {}: tensor \"{}\" {}", file_->path, name, rule);
+  };
+  if (!data.device.is_cpu()) throw DeviceError(refusal("is on " + data.device.str()));
+  if (const auto& dtype = format_dtype(data.dtype).name; dtype != part.declared->dtype)
+    throw DTypeError(refusal(fmt::format("was declared as {}, not {}", part.declared->dtype, dtype)));
+  if (data.bytes() != part.bytes)
+    throw ShapeError(refusal(fmt::format("has {} bytes, the buffer {}", part.bytes, data.bytes())));
+  file_->write(name, 0, {static_cast<const std::byte*>(data.data), data.bytes()});
+}
+
+std::uint64_t Writer::bytes() const { return file_->layout.bytes - file_->layout.head.size(); }
+std::uint64_t Writer::written() const { return file_->written; }
+void Writer::commit() { file_->commit(); }
+
 void write(const std::string& path, std::span<const Item> items, const Metadata& metadata) {
-  const auto order = in_file_order(items);
-  check(path, order);
-  const auto header = checked_header_text(path, order, metadata);
-  const std::uint64_t length = header.size();
-  checkpoint::AtomicFile file(path);
-  file.write(&length, sizeof length);
-  file.write(header.data(), header.size());
-  for (const auto* item : order) file.write(item->data.data, item->data.bytes());
-  file.commit();
+  std::vector<Declaration> declarations;
+  for (const auto& item : items) {
+    if (static_cast<std::size_t>(item.shape.numel()) != item.data.count) {
+      throw CheckpointError(
+          fmt::format("safetensors: cannot write {}: tensor \"{}\" has shape {} and {} elements", path,
+                      item.name, item.shape.str(), item.data.count),
+          path);
+    }
+    declarations.push_back(declaration(item.name, item.data.dtype, item.shape));
+  }
+  Writer writer(path, std::move(declarations), metadata);
+  for (const auto& item : items) writer.write(item.name, item.data);
+  writer.commit();
 }
 
 void save(const std::string& path, const NamedTensors& tensors, const Metadata& metadata) {
-  std::vector<Tensor> on_host;  // keeps alive what the items point into
-  std::vector<Item> items;
+  std::vector<Declaration> declarations;
   for (const auto& [name, tensor] : tensors) {
     if (!tensor.defined()) {
       throw CheckpointError(
           fmt::format("safetensors: cannot write {}: tensor \"{}\" is undefined", path, name), path);
     }
-    on_host.push_back(tensor.detach().to(Device::cpu()).contiguous());
-    items.push_back({name, tensor.shape(), on_host.back()});
+    declarations.push_back(declaration(name, tensor.dtype(), tensor.shape()));
   }
-  write(path, items, metadata);
+  Writer writer(path, std::move(declarations), metadata);
+  for (const auto& [name, tensor] : tensors)
+    writer.write(name, ConstBufferView(tensor.detach().to(Device::cpu()).contiguous()));
+  writer.commit();
 }
 
 }  // namespace tutti::safetensors

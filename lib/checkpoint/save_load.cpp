@@ -28,7 +28,9 @@ void save(const TrainState& state, const std::string& directory, Communicator& w
     plan = plan_save(std::move(manifest), shards, world.rank(), world.size(), options.single_file);
     staging.copy(plan, shards);
   });
-  write_checkpoint(world, *root, path.filename(), plan, staging, saving, std::nullopt);
+  // A saver of a run would take a name of its own kind for a leftover.
+  const auto hidden = ".saving-" + plan.manifest.uuid.substr(0, 16);
+  write_checkpoint(world, *root, hidden, path.filename(), plan, staging, saving, std::nullopt);
 }
 
 void save(const TrainState& state, const std::string& directory, const SaveOptions& options) {

@@ -121,7 +121,8 @@ void Saver::run(std::int64_t steps, std::exception_ptr failure) {
       lock.emplace(*root);
       clear_leftovers(*root);
     });
-    write_checkpoint(own_, *root, step_name(steps), plan_, staging_, *saving_, options_.encrypt);
+    write_checkpoint(own_, *root, hidden_name(plan_.manifest.uuid), step_name(steps), plan_, staging_,
+                     *saving_, options_.encrypt);
     if (first) retain(*root, options_.keep, options_.keep_every, damaged);
     damaged.clear();
   } catch (...) {

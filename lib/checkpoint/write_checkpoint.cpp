@@ -46,11 +46,11 @@ Manifest new_manifest(Communicator& world, std::int64_t steps) {
   return manifest;
 }
 
-void write_checkpoint(Communicator& world, const Directory& root, const std::string& name, SavePlan& plan,
-                      Staging& staging, Saving& saving, const std::optional<Encryption>& encryption) {
+void write_checkpoint(Communicator& world, const Directory& root, const std::string& hidden,
+                      const std::string& name, SavePlan& plan, Staging& staging, Saving& saving,
+                      const std::optional<Encryption>& encryption) {
   const bool first = world.rank() == 0;
   auto& manifest = plan.manifest;
-  const auto hidden = hidden_name(manifest.uuid);
   const auto& path = saving.path();
   DataKeyPointer key;
   try {

@@ -14,9 +14,10 @@ namespace tutti::checkpoint {
 // What a manifest has besides files and tensors; all ranks share its uuid. A collective call.
 Manifest new_manifest(Communicator& world, std::int64_t steps);
 
-// Writes what is staged under a hidden name in `root`, and then, as a whole, makes it `name`, in place of one that there may
+// Writes what is staged as `hidden` in `root`, and then, as a whole, makes it `name`, in place of one that there may
 // be. When it returns, it outlives a power cut; where it throws, on every rank, nothing is left. A collective call.
-void write_checkpoint(Communicator& world, const Directory& root, const std::string& name, SavePlan& plan,
-                      Staging& staging, Saving& saving, const std::optional<Encryption>& encryption);
+void write_checkpoint(Communicator& world, const Directory& root, const std::string& hidden,
+                      const std::string& name, SavePlan& plan, Staging& staging, Saving& saving,
+                      const std::optional<Encryption>& encryption);
 
 }  // namespace tutti::checkpoint

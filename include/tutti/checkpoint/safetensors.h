@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -43,16 +44,23 @@ struct Header {
   Metadata metadata;
 };
 
+struct ReadOptions {
+  /// Bytes behind the last tensor are no error. Some programs leave them there; a strict reader refuses what could be
+  /// another file at the same time.
+  bool lenient = false;
+};
+
 /// Parses and checks the header at the start of `bytes`, of a file of `file_bytes` bytes; `file` is the name
 /// for errors. `bytes` may end with the header.
 /// \throws CheckpointError with the byte at which a rule of the format is broken.
-Header parse_header(std::span<const std::byte> bytes, std::uint64_t file_bytes, std::string_view file);
+Header parse_header(std::span<const std::byte> bytes, std::uint64_t file_bytes, std::string_view file,
+                    const ReadOptions& options = {});
 
 /// An open file, its header checked.
 class Reader {
  public:
   /// \throws CheckpointError when `path` is no regular file, cannot be read, or breaks a rule of the format.
-  explicit Reader(const std::string& path);
+  explicit Reader(const std::string& path, const ReadOptions& options = {});
   Reader(Reader&& other) noexcept;
   Reader& operator=(Reader&&) = delete;
   ~Reader();
@@ -67,6 +75,10 @@ class Reader {
   /// \throws DTypeError, ShapeError when `out` has another type or count.
   /// \throws CheckpointError when the file became shorter, cannot be read, or has a BOOL other than 0 and 1.
   void read(const Entry& entry, BufferView out) const;
+  /// Reads elements [first, first + out.count) of it. \throws as the one before.
+  void read(const Entry& entry, std::uint64_t first, BufferView out) const;
+  /// Reads bytes [first, first + out.size()) of it, whatever its dtype. \throws ShapeError when it has less, and CheckpointError
+  void read_bytes(const Entry& entry, std::uint64_t first, std::span<std::byte> out) const;
   /// Reads `entry` into a new tensor on the host.
   /// \throws CheckpointError also for types and shapes that Tutti does not have.
   Tensor read(const Entry& entry) const;
@@ -77,11 +89,68 @@ class Reader {
   Header header_;
 };
 
+/// A file mapped into memory: tensors are read when they are looked at. What is written to them is of this process alone and
+/// never gets into the file. As with all maps, a file that another program makes shorter meanwhile kills this one, by SIGBUS, when it
+/// looks: use Reader for files that you do not own.
+class Mapping {
+ public:
+  /// \throws CheckpointError as Reader does, and when the system cannot map it.
+  explicit Mapping(const std::string& path, const ReadOptions& options = {});
+
+  const std::string& path() const;
+  const std::vector<Entry>& entries() const;
+  const Metadata& metadata() const;
+  /// \throws CheckpointError when the file has no tensor of that name.
+  const Entry& at(std::string_view name) const;
+
+  /// Its bytes, whatever its dtype; while this lives.
+  std::span<const std::byte> bytes(const Entry& entry) const;
+  /// Without a copy, and on its own: the map lives as long as the tensor. Where a file has not aligned the elements, it is a
+  /// copy. \throws CheckpointError for types and shapes that Tutti does not have, and a BOOL other than 0 and 1.
+  Tensor tensor(const Entry& entry) const;
+
+ private:
+  struct Map;
+  std::shared_ptr<Map> map_;
+};
+
 /// A tensor that a file is going to hold.
 struct Declaration {
   std::string name;
   std::string dtype;  ///< of the format: "F32", "F8_E4M3", ...
   std::vector<std::uint64_t> shape;
+};
+
+/// Writes a file of declared tensors, part by part in any order, so that they need not be in memory together. The file appears
+/// as a whole at `commit`; without it, or where something throws, whatever had the name stays, and nothing is left behind.
+class Writer {
+ public:
+  /// \throws CheckpointError for names that are no UTF-8, reserved or given twice, dtypes that the format does not have, and
+  ///         what is too large; and when the file cannot be made.
+  Writer(const std::string& path, std::vector<Declaration> tensors, const Metadata& metadata = {});
+  Writer(Writer&&) noexcept;
+  Writer& operator=(Writer&&) = delete;
+  ~Writer();
+
+  /// The next bytes of the tensor of that name, behind those that were written last.
+  /// \throws CheckpointError when there is none, and when these are more than it has or were written before.
+  void append(std::string_view name, std::span<const std::byte> bytes);
+  /// The same at byte `first` of the tensor.
+  void write(std::string_view name, std::uint64_t first, std::span<const std::byte> bytes);
+  /// All of it. \throws also DTypeError, ShapeError where `data` is not as declared, DeviceError where it is not on the host.
+  void write(std::string_view name, ConstBufferView data);
+
+  /// Bytes that were declared, and those of them that were written.
+  std::uint64_t bytes() const;
+  std::uint64_t written() const;
+
+  /// When it returns, the file outlives a power cut. \throws CheckpointError naming a tensor of which bytes are missing, and when it
+  ///         cannot be written.
+  void commit();
+
+ private:
+  struct File;
+  std::unique_ptr<File> file_;
 };
 
 /// Contiguous elements to be written, row-major.
@@ -98,7 +167,7 @@ struct Item {
 void write(const std::string& path, std::span<const Item> items, const Metadata& metadata = {});
 
 /// All tensors of a file, on the host, in the order of the file. \throws as Reader.
-NamedTensors load(const std::string& path);
+NamedTensors load(const std::string& path, const ReadOptions& options = {});
 
 /// `write` for tensors of any strides and device.
 void save(const std::string& path, const NamedTensors& tensors, const Metadata& metadata = {});

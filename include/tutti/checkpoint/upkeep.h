@@ -13,9 +13,9 @@
 namespace tutti::checkpoint {
 
 struct PruneOptions {
-  std::int64_t keep = 3;        ///< how many of the newest good checkpoints stay, at least 1
-  std::int64_t keep_every = 0;  ///< those of steps divisible by this stay too; 0: none
-  bool dry_run = false;         ///< only tells; a save under way looks like a leftover
+  std::int64_t keep = 3;             ///< how many of the newest good checkpoints stay, at least 1
+  std::int64_t keep_every = 0;       ///< those of steps divisible by this stay too; 0: none
+  bool dry_run = false;              ///< only tells; a save under way looks like a leftover
   std::optional<Encryption> keys{};  ///< for checkpoints that are encrypted
   /// Told of bytes read. What it throws ends it before anything is removed.
   std::function<void(std::uint64_t)> progress{};
