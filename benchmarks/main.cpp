@@ -1,4 +1,4 @@
-// tutti-bench: how fast the collectives are, and whether they are right; and how fast training is.
+// tutti-bench: how fast the collectives are, and whether they are right; how fast training is, and checkpoints.
 #include <fmt/format.h>
 
 #include <exception>
@@ -55,12 +55,14 @@ int run_against(Communicator& comm, const Collective& collective, const Settings
 
 int run(const Command& command, char** argv) {
   const auto& settings = command.settings;
+  if (command.manifest) return measure_manifest(settings, *command.manifest);
   if (settings.vs == "mpi" && !under_launcher()) {
     const auto tunings = mpi_tunings(*command.collective, settings);
     return finish(merged(run_tunings(tunings, settings, argv)), settings);
   }
   return run_on_ranks(settings, argv, [&](Communicator& comm) {
     if (command.train) return measure_training(comm, settings, *command.train);
+    if (command.checkpoint) return measure_checkpoints(comm, settings, *command.checkpoint);
     if (!command.collective) return measure_memory(comm, settings);
     return settings.vs.empty() ? run_alone(comm, *command.collective, settings)
                                : run_against(comm, *command.collective, settings);

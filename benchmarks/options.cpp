@@ -36,6 +36,19 @@ Under tutti-run or mpirun it uses the ranks that are there, and -n and --backend
 
 Example: tutti-bench train --model gpt --micro-batch 4 -n 2 --backend shm --json train.json)";
 
+constexpr auto checkpoint_footer = R"(
+The state: f32 tensors of the sizes of a GPT's, and two more of each, as AdamW has them. Each round saves and restores it,
+checks what came back, and does by turns with that what the floor is: memcpy of as many bytes as a rank has to copy, into
+memory that was touched before; direct writes of 8 MiB to a reserved file and fsync, as of dd bs=8M oflag=direct conv=fsync;
+and direct reads. All files are new, and none is in the page cache. In copies, of direct writes: the ratio, round by round.
+
+A save is acknowledged when a power cut cannot undo it; the one before is removed until then. Encrypted, the floor is still that of
+plain bytes. The exit code is 1 if a word came back other than it was.
+
+Under tutti-run or mpirun it uses the ranks that are there, and -n and --backend mean nothing.
+
+Example: tutti-bench checkpoint --bytes 1G -n 2 --directory /mnt/disk --encrypt --json checkpoint.json)";
+
 // An option whose value is one of `values`, by its name.
 template <typename T>
 void add_choice(CLI::App& app, const char* name, T& target, std::span<const T> values, const char* text) {
@@ -135,10 +148,39 @@ void add_train(CLI::App& app, TrainSettings& train) {
   app.footer(train_footer);
 }
 
+void add_checkpoint(CLI::App& app, Settings& settings, CheckpointSettings& checkpoint) {
+  add_ranks(app, settings);
+  app.add_option("--rounds", settings.rounds, "Rounds; their median counts")
+      ->check(CLI::PositiveNumber)
+      ->default_str("7");
+  add_size(app, "--bytes", checkpoint.bytes, "Bytes of the state, over all ranks", "1000000000");
+  app.add_option("--directory", checkpoint.directory, "Where to write; a directory of its own is made there")
+      ->check(CLI::ExistingDirectory)
+      ->capture_default_str();
+  app.add_option("--state", checkpoint.state, "Whether each rank holds its part of the state, or all of it")
+      ->check(CLI::IsMember({"sharded", "replicated"}))
+      ->capture_default_str();
+  app.add_flag("--encrypt", checkpoint.encrypt, "Encrypt, with a key file that is made for it");
+  app.footer(checkpoint_footer);
+}
+
+void add_manifest(CLI::App& app, Settings& settings, ManifestSettings& manifest) {
+  app.add_option("--tensors", manifest.tensors, "Tensors of the state")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--files", manifest.files, "Files, one of each rank")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--rounds", settings.rounds, "Rounds; their median counts")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--json", settings.json, "Also write the table to FILE")->type_name("FILE");
+}
+
 }  // namespace
 
 Command parse(int argc, char** argv, int& code) {
-  CLI::App app("Measures the collectives of Tutti, and training on them", "tutti-bench");
+  CLI::App app("Measures the collectives of Tutti, training on them, and checkpoints", "tutti-bench");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("tutti-bench ") + version());
   Command command;
@@ -155,6 +197,13 @@ Command parse(int argc, char** argv, int& code) {
   TrainSettings train;
   add_ranks(*training, settings);
   add_train(*training, train);
+  auto* checkpoints =
+      app.add_subcommand("checkpoint", "Saves and restores, beside what memory and disk give");
+  CheckpointSettings checkpoint;
+  add_checkpoint(*checkpoints, settings, checkpoint);
+  auto* manifests = app.add_subcommand("manifest", "Writes and parses the manifest of a large checkpoint");
+  ManifestSettings manifest;
+  add_manifest(*manifests, settings, manifest);
   try {
     app.parse(argc, argv);
     if (settings.min_bytes > settings.max_bytes)
@@ -172,6 +221,11 @@ Command parse(int argc, char** argv, int& code) {
     command.collective = *chosen;
   } else if (app.got_subcommand(training)) {
     command.train = train;
+  } else if (app.got_subcommand(checkpoints)) {
+    command.checkpoint = checkpoint;
+    if (checkpoints->count("--rounds") == 0) settings.rounds = 7;
+  } else if (app.got_subcommand(manifests)) {
+    command.manifest = manifest;
   } else {
     settings.max_bytes = array_bytes;
   }

@@ -3,7 +3,9 @@
 
 #include <optional>
 
+#include "benchmarks/checkpoint.h"
 #include "benchmarks/collective.h"
+#include "benchmarks/manifest.h"
 #include "benchmarks/settings.h"
 #include "benchmarks/train.h"
 
@@ -11,7 +13,9 @@ namespace tutti::bench {
 
 struct Command {
   const Collective* collective = nullptr;
-  std::optional<TrainSettings> train;  // if neither is there, the memory is measured
+  std::optional<TrainSettings> train;
+  std::optional<CheckpointSettings> checkpoint;
+  std::optional<ManifestSettings> manifest;  // if none of these is there, the memory is measured
   Settings settings;
 };
 

@@ -11,8 +11,8 @@ namespace tutti::bench {
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    auto name = (std::filesystem::temp_directory_path() / "tutti-bench-XXXXXX").string();
+  explicit TemporaryDirectory(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    auto name = (parent / "tutti-bench-XXXXXX").string();
     if (!mkdtemp(name.data())) throw std::system_error(errno, std::generic_category(), name);
     path_ = name;
   }
