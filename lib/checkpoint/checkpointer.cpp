@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "checkpoint/loader.h"
 #include "checkpoint/outcome.h"
 #include "checkpoint/run_directory.h"
 #include "checkpoint/saver.h"
@@ -29,9 +28,7 @@ Checkpointer::~Checkpointer() = default;
 Checkpointer::Checkpointer(Checkpointer&&) noexcept = default;
 
 std::int64_t Checkpointer::restore(const TrainState& state) {
-  saver_->drain();
-  restored_ = checkpoint::restore(directory_, *world_, state, options_.encrypt, saver_->damaged);
-  saver_->reserve(state);
+  restored_ = saver_->restore(state);
   return restored_.steps;
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "checkpoint/landing.h"
 #include "checkpoint/open_checkpoint.h"
 #include "checkpoint/outcome.h"
 #include "checkpoint/run_directory.h"
@@ -109,11 +110,16 @@ void check_bools(const NamedTensor& part, const std::string& path) {
 
 // The local parts of `state`, as the checkpoint has them.
 NamedTensors read(OpenCheckpoint& checkpoint, const ByName& places, const ShardedTensors& state, int rank,
-                  std::uint64_t& bytes_read) {
+                  const std::shared_ptr<Pages>& memory, std::uint64_t& bytes_read) {
+  std::size_t bytes = 0;
+  for (const auto& tensor : state)
+    bytes += round_up(static_cast<std::size_t>(tensor.local.numel()) * size_of(tensor.local.dtype()),
+                      Landing::unit);
+  Landing landing(memory, bytes);
   NamedTensors parts;
   std::vector<Wanted> wanted;
   for (const auto& tensor : state) {
-    parts.push_back({tensor.name, empty(tensor.local.shape(), {.dtype = tensor.local.dtype()})});
+    parts.push_back({tensor.name, landing.take(tensor.local.shape(), tensor.local.dtype())});
     wanted.push_back({places.at(tensor.name), tensor.sharding.range(rank, tensor.bytes()),
                       static_cast<std::byte*>(parts.back().tensor.raw_data())});
   }
@@ -138,7 +144,8 @@ void read_together(Communicator& world, const std::string& path, const std::func
 
 // A collective call. `steps` where the directory is known to be of that step.
 Restored load_one(const std::string& path, std::optional<std::int64_t> steps, Communicator& world,
-                  const TrainState& state, const Wishes& wishes, const std::optional<Encryption>& keys) {
+                  const TrainState& state, const Wishes& wishes, const std::optional<Encryption>& keys,
+                  const std::shared_ptr<Pages>& memory) {
   // Not for passing over: a run without its keys would begin anew, and one in plaintext may be forged.
   DataKeyPointer key;
   together(world, path, [&] {
@@ -166,8 +173,9 @@ Restored load_one(const std::string& path, std::optional<std::int64_t> steps, Co
     places = match(checkpoint->manifest(), path, shards);
   });
   NamedTensors parts;
-  read_together(world, path,
-                [&] { parts = read(*checkpoint, places, shards, world.rank(), restored.bytes_read); });
+  read_together(world, path, [&] {
+    parts = read(*checkpoint, places, shards, world.rank(), memory, restored.bytes_read);
+  });
   // By itself, since a part may be one that loads by collectives.
   together(world, path, [&] {
     try {
@@ -182,11 +190,12 @@ Restored load_one(const std::string& path, std::optional<std::int64_t> steps, Co
 }  // namespace
 
 Restored load(const std::string& path, Communicator& world, const TrainState& state) {
-  return load_one(path, std::nullopt, world, state, wishes_of(state), std::nullopt);
+  return load_one(path, std::nullopt, world, state, wishes_of(state), std::nullopt, nullptr);
 }
 
 Restored restore(const std::string& directory, Communicator& world, const TrainState& state,
-                 const std::optional<Encryption>& keys, std::vector<std::int64_t>& damaged) {
+                 const std::optional<Encryption>& keys, std::vector<std::int64_t>& damaged,
+                 const std::shared_ptr<Pages>& memory) {
   const auto begin = std::chrono::steady_clock::now();
   damaged.clear();
   const auto wishes = wishes_of(state);
@@ -201,7 +210,7 @@ Restored restore(const std::string& directory, Communicator& world, const TrainS
     if (steps[0] < 0) break;
     const auto path = directory + "/" + step_name(steps[0]);
     try {
-      auto restored = load_one(path, steps[0], world, state, wishes, keys);
+      auto restored = load_one(path, steps[0], world, state, wishes, keys, memory);
       restored.passed_over = std::move(passed_over);
       restored.elapsed = std::chrono::steady_clock::now() - begin;
       return restored;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <system_error>
 
+#include "checkpoint/loader.h"
 #include "checkpoint/outcome.h"
 #include "checkpoint/run_directory.h"
 #include "checkpoint/write_checkpoint.h"
@@ -66,7 +67,7 @@ bool Saver::agree(std::int64_t steps, const std::string& error) {
   together(world_, path, [&] {
     for (const auto& message : {error, unseen})
       if (!message.empty()) throw CheckpointError(message, path);
-    if (world_.rank() == 0) check_newest(Directory(directory_), steps, damaged);
+    if (world_.rank() == 0) check_newest(Directory(directory_), steps, damaged_);
   });
   return true;
 }
@@ -74,6 +75,19 @@ bool Saver::agree(std::int64_t steps, const std::string& error) {
 void Saver::reserve(const TrainState& state) {
   const auto shards = state.shards();
   staging_.reserve(plan_save({}, shards, world_.rank(), world_.size(), options_.single_file), shards);
+}
+
+Restored Saver::restore(const TrainState& state) {
+  drain();
+  try {
+    reserve(state);
+  } catch (
+      const Error&) {  // a loader in the middle of a step, say: it has a state again when it has loaded one
+  }
+  auto restored =
+      checkpoint::restore(directory_, world_, state, options_.encrypt, damaged_, staging_.memory());
+  reserve(state);
+  return restored;
 }
 
 std::shared_ptr<Saving> Saver::save(std::int64_t steps, const TrainState& state) {
@@ -124,8 +138,8 @@ void Saver::run(std::int64_t steps, std::exception_ptr failure) {
                      *saving_, options_.encrypt);
     saving_->finish(nullptr);
     // Nobody waits for this: to free a gigabyte may take a fifth of the time that it took to write it.
-    if (first) retain(*root, options_.keep, options_.keep_every, damaged);
-    damaged.clear();
+    if (first) retain(*root, options_.keep, options_.keep_every, damaged_);
+    damaged_.clear();
   } catch (...) {
     if (!saving_->done()) saving_->finish(std::current_exception());
   }

@@ -12,6 +12,7 @@
 #include "checkpoint/directory.h"
 #include "checkpoint/saving.h"
 #include "checkpoint/staging.h"
+#include "tutti/checkpoint/checkpointer.h"
 #include "tutti/checkpoint/train_state.h"
 
 namespace tutti::checkpoint {
@@ -23,20 +24,19 @@ class Saver {
   // Drains.
   ~Saver();
 
-  // Makes room for a save of `state`.
-  void reserve(const TrainState& state);
+  // Puts the newest checkpoint into `state`, by way of the memory that the next save needs anyway. A collective call.
+  Restored restore(const TrainState& state);
   // Null where it is left out. A collective call.
   std::shared_ptr<Saving> save(std::int64_t steps, const TrainState& state);
   // Waits for the one under way; what failed unseen is thrown.
   void drain();
   void abandon();
 
-  // Checkpoints that cannot be used: with the next save they go.
-  std::vector<std::int64_t> damaged;
-
  private:
   // Agrees with the other ranks that a save can begin; returns false where it is left out.
   bool agree(std::int64_t steps, const std::string& error);
+  // Makes room for a save of `state`.
+  void reserve(const TrainState& state);
   void run(std::int64_t steps, std::exception_ptr failure);
   void join();
 
@@ -45,6 +45,7 @@ class Saver {
   const CheckpointerOptions options_;
   Communicator own_;  // of the thread
   const pid_t process_;
+  std::vector<std::int64_t> damaged_;  // checkpoints that cannot be used: with the next save they go
   SavePlan plan_;
   Staging staging_;
   std::shared_ptr<Saving> saving_;  // the last one

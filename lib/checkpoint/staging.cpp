@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "checkpoint/bulk_copy.h"
 #include "checkpoint/checksum.h"
 #include "checkpoint/safetensors_dtype.h"
 #include "checkpoint/safetensors_layout.h"
@@ -31,7 +32,7 @@ void copy_to_host(std::byte* to, const Tensor& local, std::int64_t begin, std::s
   const Tensor dense = local.detach().contiguous();
   const auto* from = static_cast<const std::byte*>(dense.raw_data()) + begin;
   if (dense.device().is_cpu()) {
-    std::memcpy(to, from, bytes);
+    bulk_copy(to, from, bytes);
   } else {
     kernels::copy_bytes(to, Device::cpu(), from, dense.device(), bytes);
   }
@@ -60,7 +61,7 @@ safetensors::FileLayout lay_out_shard(const Manifest& manifest, const PlannedFil
                               page);
 }
 
-void Staging::lay_out(const SavePlan& plan) {
+bool Staging::lay_out(const SavePlan& plan) {
   images_.clear();
   offsets_.clear();
   std::vector<std::string> heads;
@@ -74,12 +75,13 @@ void Staging::lay_out(const SavePlan& plan) {
     heads.push_back(std::move(layout.head));
     total += size;
   }
-  if (memory_.size() < total) {
+  const bool fresh = !memory_ || memory_->size() < total || memory_.use_count() > 1;
+  if (fresh) {
     release();
     // A head may need a page more the next time: numbers in it grow.
-    memory_ = Pages(total + images_.size() * page);
+    memory_ = std::make_shared<Pages>(total + images_.size() * page);
   }
-  std::byte* next = memory_.data();
+  std::byte* next = memory_->data();
   for (std::size_t i = 0; i < images_.size(); ++i) {
     auto& image = images_[i];
     const auto& head = heads[i];
@@ -91,6 +93,7 @@ void Staging::lay_out(const SavePlan& plan) {
     image.checksums = reinterpret_cast<char*>(next) + head.find(key) + key.size();
     next += image.memory.size();
   }
+  return fresh;
 }
 
 std::uint64_t Staging::bytes() const {
@@ -102,23 +105,24 @@ std::uint64_t Staging::bytes() const {
 Staging::~Staging() { release(); }
 
 void Staging::release() {
-  if (pinned_.is_cuda()) kernels::launch<kernels::Unpin>(pinned_, memory_.data());
+  if (pinned_.is_cuda()) kernels::launch<kernels::Unpin>(pinned_, memory_->data());
   pinned_ = Device::cpu();
-  memory_ = {};
+  memory_.reset();
 }
 
 void Staging::pin(const ShardedTensors& state) {
-  if (pinned_.is_cuda() || memory_.size() == 0) return;
+  if (pinned_.is_cuda() || memory_->size() == 0) return;
   const auto on_gpu = std::ranges::find_if(
       state, [](const ShardedTensor& tensor) { return tensor.local.device().is_cuda(); });
   if (on_gpu == state.end()) return;
   const Device device = on_gpu->local.device();
-  if (kernels::launch<kernels::Pin>(device, memory_.data(), memory_.size())) pinned_ = device;
+  if (kernels::launch<kernels::Pin>(device, memory_->data(), memory_->size())) pinned_ = device;
 }
 
 void Staging::reserve(const SavePlan& plan, const ShardedTensors& state) {
-  lay_out(plan);
-  if (memory_.size() > 0) std::memset(memory_.data(), 0, memory_.size());
+  if (lay_out(plan) && memory_->size() > 0) {
+    for (std::size_t at = 0; at < memory_->size(); at += page) memory_->data()[at] = std::byte{0};
+  }
   pin(state);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,6 +47,8 @@ class Staging {
 
   // Makes room for `state`, for later: the first touch of memory costs more than a copy. Throws std::bad_alloc.
   void reserve(const SavePlan& plan, const ShardedTensors& state);
+  // Its memory, for who needs some between saves; null where there is none. Who keeps it has it: the next save takes other.
+  std::shared_ptr<Pages> memory() const { return memory_; }
   // Copies what `plan` wants of `state`. The manifest in it has `uuid` and `steps` already.
   void copy(const SavePlan& plan, const ShardedTensors& state);
 
@@ -53,11 +56,12 @@ class Staging {
   std::uint64_t bytes() const;  // of all images, in whole pages
 
  private:
-  void lay_out(const SavePlan& plan);
+  // Returns whether its memory is new.
+  bool lay_out(const SavePlan& plan);
   void release();
   void pin(const ShardedTensors& state);
 
-  Pages memory_;
+  std::shared_ptr<Pages> memory_;
   Device pinned_;  // for which; the CPU where it is not
   std::vector<Image> images_;
   std::vector<std::vector<std::uint64_t>> offsets_;  // of the pieces of each, in the file
