@@ -51,10 +51,8 @@ class Rounds {
         sharded_(given.state == "sharded"),
         directory_(comm, given.directory),
         model_(comm, gpt_shapes(given.bytes), sharded_),
-        first_moments_(comm, gpt_shapes(given.bytes), sharded_),
-        second_moments_(comm, gpt_shapes(given.bytes), sharded_) {
-    state_.add("exp_avg", first_moments_).add("exp_avg_sq", second_moments_);
-    result_.state_bytes = 3.0 * static_cast<double>(model_.bytes());
+        optimizer_(comm, moments_of(gpt_shapes(given.bytes)), sharded_) {
+    result_.state_bytes = static_cast<double>(model_.bytes() + optimizer_.bytes());
     if (given.encrypt) {
       const auto key = directory_.path() / "run.key";
       if (comm.rank() == 0) new_key_file(key);
@@ -131,7 +129,7 @@ class Rounds {
   Save save(Checkpointer& checkpoints) { return checkpoints.save_now(step_++, state_); }
 
   void fill(std::uint64_t round) {
-    for (auto* part : {&model_, &first_moments_, &second_moments_}) part->fill(round++);
+    for (auto* part : {&model_, &optimizer_}) part->fill(round++);
   }
 
   void copy() {
@@ -179,8 +177,7 @@ class Rounds {
     note("restore_s", seconds([&] { others.restore(state_); }));
     note("load_s", slowest(others.restored().elapsed));
     read_ = others.restored().bytes_read;
-    for (const auto* part : {&model_, &first_moments_, &second_moments_})
-      result_.wrong += part->count_wrong(round++);
+    for (const auto* part : {&model_, &optimizer_}) result_.wrong += part->count_wrong(round++);
     measure_stall(others, "stall_after_restore_s");
   }
 
@@ -205,8 +202,8 @@ class Rounds {
   Communicator& comm_;
   const bool sharded_;
   SharedDirectory directory_;
-  SavedState model_, first_moments_, second_moments_;
-  TrainState state_{model_};
+  SavedState model_, optimizer_;
+  TrainState state_{model_, optimizer_};
   CheckpointerOptions options_;
   DiskFloor disk_;
   Tensor from_;

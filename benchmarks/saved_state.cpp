@@ -56,6 +56,15 @@ TensorShapes gpt_shapes(std::size_t bytes) {
   return shapes;
 }
 
+TensorShapes moments_of(const TensorShapes& parameters) {
+  TensorShapes moments;
+  for (const auto* moment : {"exp_avg", "exp_avg_sq"}) {
+    for (const auto& [name, shape] : parameters)
+      moments.emplace_back(fmt::format("{}.{}", moment, name), shape);
+  }
+  return moments;
+}
+
 SavedState::SavedState(const Communicator& comm, TensorShapes shapes, bool sharded) {
   const auto total = elements(shapes) * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t ranks = comm.size(), unit = alignment * ranks;

@@ -18,6 +18,9 @@ using TensorShapes = std::vector<std::pair<std::string, Shape>>;
 // embedding for the rest.
 TensorShapes gpt_shapes(std::size_t bytes);
 
+// Of the moments of AdamW for these parameters.
+TensorShapes moments_of(const TensorShapes& parameters);
+
 // A part of a TrainState, of f32 tensors.
 class SavedState {
  public:

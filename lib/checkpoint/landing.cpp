@@ -5,6 +5,16 @@
 #include "tutti/tensor/creation.h"
 
 namespace tutti::checkpoint {
+namespace {
+
+std::size_t room_for(const Shape& shape, DType dtype) {
+  constexpr std::size_t unit = 64;
+  return round_up(static_cast<std::size_t>(shape.numel()) * size_of(dtype), unit);
+}
+
+}  // namespace
+
+std::size_t Landing::room_for(const Tensor& like) { return checkpoint::room_for(like.shape(), like.dtype()); }
 
 bool Landing::fits(const Area& area, std::size_t bytes) {
   return area.pages && area.pages->size() - area.used >= bytes;
@@ -12,7 +22,7 @@ bool Landing::fits(const Area& area, std::size_t bytes) {
 
 Tensor Landing::take(const Shape& shape, DType dtype) {
   const auto count = static_cast<std::size_t>(shape.numel());
-  const auto bytes = round_up(count * size_of(dtype), unit);
+  const auto bytes = checkpoint::room_for(shape, dtype);
   if (bytes == 0) return empty(shape, {.dtype = dtype});
   if (!fits(touched_, bytes) && !fits(fresh_, bytes))
     fresh_ = {std::make_shared<Pages>(std::max(left_, bytes))};

@@ -13,13 +13,13 @@ namespace tutti::checkpoint {
 // Memory that was touched before, as far as it goes, and fresh memory for the rest: the first touch costs more than the read.
 class Landing {
  public:
-  // For tensors of `bytes` bytes together, each rounded up to `unit`. `touched` may be null.
+  // Bytes that a tensor like this one takes.
+  static std::size_t room_for(const Tensor& like);
+  // For tensors that take `bytes` bytes together. `touched` may be null.
   Landing(std::shared_ptr<Pages> touched, std::size_t bytes) : touched_{std::move(touched)}, left_(bytes) {}
 
   // Not initialized. It keeps the memory that it is in. Throws std::bad_alloc.
   Tensor take(const Shape& shape, DType dtype);
-
-  static constexpr std::size_t unit = 64;
 
  private:
   struct Area {

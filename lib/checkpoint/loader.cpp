@@ -112,9 +112,7 @@ void check_bools(const NamedTensor& part, const std::string& path) {
 NamedTensors read(OpenCheckpoint& checkpoint, const ByName& places, const ShardedTensors& state, int rank,
                   const std::shared_ptr<Pages>& memory, std::uint64_t& bytes_read) {
   std::size_t bytes = 0;
-  for (const auto& tensor : state)
-    bytes += round_up(static_cast<std::size_t>(tensor.local.numel()) * size_of(tensor.local.dtype()),
-                      Landing::unit);
+  for (const auto& tensor : state) bytes += Landing::room_for(tensor.local);
   Landing landing(memory, bytes);
   NamedTensors parts;
   std::vector<Wanted> wanted;

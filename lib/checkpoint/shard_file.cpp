@@ -8,6 +8,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "checkpoint/bulk_copy.h"
 #include "checkpoint/checksum.h"
 #include "checkpoint/staging.h"
 #include "tutti/core/error.h"
@@ -133,7 +134,7 @@ void ShardFile::read(std::span<const Extract> extracts, Pages& scratch) const {
     check_chunk(chunk, scratch.span().subspan(at, std::min(chunk_, to - from - at)));
   }
   for (const auto& extract : extracts) {
-    if (extract.to) std::memcpy(extract.to, scratch.data() + (extract.begin - from), extract.bytes);
+    if (extract.to) bulk_copy(extract.to, scratch.data() + (extract.begin - from), extract.bytes);
   }
 }
 

@@ -7,15 +7,23 @@
 #include <map>
 #include <optional>
 
+#include "checkpoint/landing.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
 
 namespace tutti {
 namespace {
 
-NamedTensors cloned(const NamedTensors& state) {
+NamedTensors copied(const NamedTensors& state) {
+  std::size_t bytes = 0;
+  for (const auto& [name, tensor] : state) bytes += checkpoint::Landing::room_for(tensor);
+  checkpoint::Landing landing(nullptr, bytes);
   NamedTensors copy;
-  for (const auto& [name, tensor] : state) copy.push_back({name, tensor.detach().clone()});
+  for (const auto& [name, tensor] : state) {
+    const Tensor from = tensor.detach();
+    const bool here = from.device().is_cpu();
+    copy.push_back({name, here ? landing.take(from.shape(), from.dtype()).copy_(from) : from.clone()});
+  }
   return copy;
 }
 
@@ -23,9 +31,20 @@ NamedTensors cloned(const NamedTensors& state) {
 // step.
 std::optional<NamedTensors> state_now(const TrainState::Part& part) {
   try {
-    return cloned(part.shards ? local(part.shards()) : part.state_dict());
+    return copied(part.shards ? local(part.shards()) : part.state_dict());
   } catch (const DataError&) {
     return std::nullopt;
+  }
+}
+
+// On all ranks together: the same on each.
+std::int64_t bytes_of(const TrainState::Part& part) {
+  try {
+    std::int64_t bytes = 0;
+    for (const auto& tensor : TrainState::shards(part)) bytes += tensor.bytes();
+    return bytes;
+  } catch (const DataError&) {
+    return 0;
   }
 }
 
@@ -140,16 +159,21 @@ ShardedTensors TrainState::shards() const {
 
 void TrainState::load(const NamedTensors& shards) const {
   const auto roles = by_role(parts_, shards);
+  // Of the last one no copy is needed to go back to, so that is the largest.
+  std::vector<const Part*> order;
+  for (const auto& part : parts_) order.push_back(&part);
+  const auto largest = std::ranges::max_element(order, {}, [](const Part* part) { return bytes_of(*part); });
+  if (largest != order.end()) std::rotate(largest, largest + 1, order.end());
   std::vector<std::optional<NamedTensors>> before;
   try {
-    for (const auto& part : parts_) {
-      auto copy = state_now(part);
-      put_back(part, roles.at(part.role));
+    for (const auto* part : order) {
+      auto copy = part == order.back() ? std::nullopt : state_now(*part);
+      put_back(*part, roles.at(part->role));
       before.push_back(std::move(copy));
     }
   } catch (...) {
     for (std::size_t i = 0; i < before.size(); ++i) {
-      if (before[i]) put_back(parts_[i], *before[i]);
+      if (before[i]) put_back(*order[i], *before[i]);
     }
     throw;
   }
