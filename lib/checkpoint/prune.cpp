@@ -83,7 +83,7 @@ Pruned prune(const std::string& directory, const PruneOptions& options) {
   std::vector<std::string> removed;
   for (const auto& path : pruned.removed) {
     const auto name = path.substr(path.rfind('/') + 1);
-    (remove_checkpoint(root, name) ? removed : pruned.busy).push_back(path);
+    (set_aside(root, name) ? removed : pruned.busy).push_back(path);
   }
   pruned.removed = std::move(removed);
   clear_leftovers(root);

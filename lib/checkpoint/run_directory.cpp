@@ -55,6 +55,15 @@ bool is_read(const Directory& root, const std::string& name) {
   return false;
 }
 
+// Where it fails, the next save does it.
+void attempt(const std::function<void()>& removal) {
+  try {
+    removal();
+  } catch (const CheckpointError& error) {
+    logging::write(logging::Level::warning, fmt::format("checkpoint: an old one stays: {}", error.what()));
+  }
+}
+
 }  // namespace
 
 std::string step_name(std::int64_t steps) { return fmt::format("{}{:010}", step_prefix, steps); }
@@ -124,12 +133,10 @@ void clear_leftovers(const Directory& root) {
   for (const auto& name : leftovers(root)) root.remove(name);
 }
 
-bool remove_checkpoint(const Directory& root, const std::string& name) {
+bool set_aside(const Directory& root, const std::string& name) {
   if (is_read(root, name)) return false;
-  const auto aside = std::string(trash_prefix) + random_name();
-  root.rename(name, aside);
+  root.rename(name, std::string(trash_prefix) + random_name());
   root.sync();
-  root.remove(aside);
   return true;
 }
 
@@ -154,13 +161,6 @@ void remove_quietly(const Directory& root, const std::string& hidden) {
 
 void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
             const std::vector<std::int64_t>& given_up) {
-  const auto attempt = [&](const std::function<void()>& removal) {
-    try {
-      removal();
-    } catch (const CheckpointError& error) {
-      logging::write(logging::Level::warning, fmt::format("checkpoint: an old one stays: {}", error.what()));
-    }
-  };
   std::vector<std::int64_t> all;
   attempt([&] { all = list(root); });
   std::int64_t good = 0;
@@ -174,8 +174,11 @@ void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
       continue;
     }
     if (good++ < keep || (keep_every > 0 && steps % keep_every == 0)) continue;
-    attempt([&] { remove_checkpoint(root, step_name(steps)); });
+    attempt([&] { set_aside(root, step_name(steps)); });
   }
+}
+
+void clear_quietly(const Directory& root) {
   attempt([&] { clear_leftovers(root); });
 }
 

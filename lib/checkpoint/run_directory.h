@@ -40,8 +40,9 @@ class SaverLock {
 std::vector<std::string> leftovers(const Directory& root);
 void clear_leftovers(const Directory& root);
 
-// Renamed first: a checkpoint that lacks files must not be found under its name. Returns false when it is being read, and stays.
-bool remove_checkpoint(const Directory& root, const std::string& name);
+// Makes a leftover of a checkpoint: one that lacks files must not be found under its name. Returns false when it is being
+// read, and stays.
+bool set_aside(const Directory& root, const std::string& name);
 
 // Makes the finished `hidden` the checkpoint `name`, in place of one that there may be.
 void commit(const Directory& root, const std::string& hidden, const std::string& name);
@@ -49,10 +50,13 @@ void commit(const Directory& root, const std::string& hidden, const std::string&
 // What a save that failed has left. Failures go to the log.
 void remove_quietly(const Directory& root, const std::string& hidden);
 
-// Removes what is beyond the newest `keep` and not of a multiple of `keep_every` steps; one that is being read stays until
-// the next time. Those of `given_up` are put aside, as damaged-step-...: what could not be read may not be lost. Failures go
+// Renames what is beyond the newest `keep` and not of a multiple of `keep_every` steps, for `clear_quietly` to remove; one that
+// is being read stays until the next time. Those of `given_up` are put aside, as damaged-step-...: what could not be read may not be lost. Failures go
 // to the log.
 void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
             const std::vector<std::int64_t>& given_up);
+
+// As clear_leftovers. Failures go to the log.
+void clear_quietly(const Directory& root);
 
 }  // namespace tutti::checkpoint

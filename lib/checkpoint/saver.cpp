@@ -136,10 +136,11 @@ void Saver::run(std::int64_t steps, std::exception_ptr failure) {
     });
     write_checkpoint(own_, *root, hidden_name(plan_.manifest.uuid), step_name(steps), plan_, staging_,
                      *saving_, options_.encrypt);
-    saving_->finish(nullptr);
-    // Nobody waits for this: to free a gigabyte may take a fifth of the time that it took to write it.
     if (first) retain(*root, options_.keep, options_.keep_every, damaged_);
     damaged_.clear();
+    saving_->finish(nullptr);
+    // Nobody waits for this: to free a gigabyte may take a third of the time that it took to write it.
+    if (first) clear_quietly(*root);
   } catch (...) {
     if (!saving_->done()) saving_->finish(std::current_exception());
   }

@@ -49,7 +49,7 @@ class CheckpointerTest : public testing::Test {
       fill(step);
       checkpoints.save_now(step, state_).wait();
     }
-    checkpoints.drain();  // what is too old goes after the wait
+    checkpoints.drain();  // files of old ones go after the wait
   }
 
   test::TemporaryDirectory directory_;
