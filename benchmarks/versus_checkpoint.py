@@ -19,13 +19,13 @@ import tempfile
 
 PEER = pathlib.Path(__file__).resolve().parent / "saving_peer.py"
 
-# Of the code of PyTorch 2.15 and safetensors 0.8. "file", "names": whether what is in it, and that it is there, outlives a power cut.
+# As seen of the system calls, and after a bit was flipped, of PyTorch 2.15 and safetensors 0.8. "file", "names": whether what is in it, and that it is there, outlives a power cut.
 GUARANTEES = {
     "tutti": "file: yes, names: yes, checksums: yes, all or nothing: yes",
     "torch.save": "file: no, names: no, checksums: no (CRC32 written, not checked), all or nothing: no",
     "torch.save and fsync": "file: yes, names: no, checksums: no (CRC32 written, not checked), all or nothing: no",
-    "DCP async_save": "file: yes, names: no, checksums: no, all or nothing: the rename of .metadata, last",
-    "safetensors": "file: no, names: no, checksums: no, all or nothing: no",
+    "DCP async_save": "file: yes, names: no, checksums: no, all or nothing: by the rename of .metadata",
+    "safetensors": "file: no, names: no, checksums: no, all or nothing: by a rename, but not in a power cut",
 }
 
 
