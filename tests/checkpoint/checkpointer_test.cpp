@@ -23,6 +23,7 @@ using test::a_model;
 using test::an_optimizer;
 using test::message_of;
 using testing::AllOf;
+using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
@@ -161,6 +162,24 @@ TEST_F(CheckpointerTest, PassesOverDamagedOnes) {
   EXPECT_THAT(names(),
               ElementsAre(StartsWith("damaged-step-0000000300-"), StartsWith("damaged-step-0000000400-"),
                           "step-0000000100", "step-0000000200", "step-0000000250"));
+}
+
+// What is loaded lies in memory of the saver, which takes other memory then.
+TEST_F(CheckpointerTest, LeavesTensorsAloneThatAPartKeeps) {
+  struct Keeper {
+    Tensor kept = zeros({1000});
+    NamedTensors state_dict() const { return {{"kept", kept}}; }
+    void load_state_dict(const NamedTensors& state) { kept = state[0].tensor; }
+  } keeper;
+  keeper.kept.fill_(7);
+  const TrainState state{keeper};
+  Checkpointer checkpoints(run_, world_);
+  checkpoints.save_now(0, state).wait();
+  checkpoints.restore(state);
+  const Tensor kept = keeper.kept;
+  keeper.kept = zeros({1000});
+  checkpoints.save_now(1, state).wait();
+  EXPECT_THAT(kept.to_vector<float>(), Each(7.0F));
 }
 
 TEST_F(CheckpointerTest, DoesNotStartAfreshWhenAllAreDamaged) {
