@@ -100,6 +100,7 @@ void train(const Settings& set, tutti::World& world) {
     progress.show(step + 1, parallel.loss());
     if (checkpoints) checkpoints->save(step, state);
   }
+  if (checkpoints) checkpoints->drain();
 
   const auto whole = parallel.gather();  // for all that follows, which not every rank does
   const double loss = validation_loss(model, batches, set.evaluations, world);

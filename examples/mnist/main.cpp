@@ -92,6 +92,7 @@ void train(const Settings& set, tutti::World& world) {
     progress.show(step + 1, parallel.loss());
     if (checkpoints) checkpoints->save(step, state);
   }
+  if (checkpoints) checkpoints->drain();
   const double right = accuracy(model, held_out, world);
   if (speaks) fmt::print("held-out accuracy {:.2f}%\n", 100 * right);
   if (set.fingerprint) {
