@@ -185,6 +185,32 @@ Restored load_one(const std::string& path, std::optional<std::int64_t> steps, Co
   return restored;
 }
 
+// Looks anew each time: a saver may be at work in the directory. -1 where there is none that was not tried. A collective
+// call, as the next.
+std::int64_t newest(const std::string& directory, Communicator& world,
+                    const std::vector<std::int64_t>& tried) {
+  std::int64_t steps = -1;
+  together(world, directory, [&] {
+    if (world.rank() != 0) return;
+    const auto all = list(Directory(directory));
+    const auto found = std::ranges::find_if(
+        all, [&](std::int64_t one) { return std::ranges::find(tried, one) == tried.end(); });
+    if (found != all.end()) steps = *found;
+  });
+  world.broadcast(BufferView(&steps, 1, DType::i64));
+  return steps;
+}
+
+// Whether a checkpoint that could not be read is no longer there.
+bool is_gone(const std::string& directory, Communicator& world, std::int64_t steps) {
+  std::int64_t gone = 0;
+  together(world, directory, [&] {
+    if (world.rank() == 0) gone = Directory(directory).has(step_name(steps)) ? 0 : 1;
+  });
+  world.broadcast(BufferView(&gone, 1, DType::i64));
+  return gone == 1;
+}
+
 }  // namespace
 
 Restored load(const std::string& path, Communicator& world, const TrainState& state) {
@@ -197,24 +223,23 @@ Restored restore(const std::string& directory, Communicator& world, const TrainS
   const auto begin = std::chrono::steady_clock::now();
   damaged.clear();
   const auto wishes = wishes_of(state);
-  std::vector<std::int64_t> candidates;
-  together(world, directory, [&] {
-    if (world.rank() == 0) candidates = list(Directory(directory));
-  });
+  std::vector<std::int64_t> tried;
   std::vector<Restored::PassedOver> passed_over;
-  for (std::size_t i = 0;; ++i) {
-    std::vector<std::int64_t> steps{i < candidates.size() ? candidates[i] : -1};
-    world.broadcast(steps);
-    if (steps[0] < 0) break;
-    const auto path = directory + "/" + step_name(steps[0]);
+  while (true) {
+    const auto steps = newest(directory, world, tried);
+    if (steps < 0) break;
+    tried.push_back(steps);
+    const auto path = directory + "/" + step_name(steps);
     try {
-      auto restored = load_one(path, steps[0], world, state, wishes, keys, memory);
+      auto restored = load_one(path, steps, world, state, wishes, keys, memory);
       restored.passed_over = std::move(passed_over);
       restored.elapsed = std::chrono::steady_clock::now() - begin;
       return restored;
-    } catch (const Damaged& error) {
+    } catch (const CheckpointError& error) {
+      if (is_gone(directory, world, steps)) continue;  // a saver at work has newer ones
+      if (!dynamic_cast<const Damaged*>(&error)) throw;
       passed_over.push_back({path, error.what()});
-      damaged.push_back(steps[0]);
+      damaged.push_back(steps);
       logging::write(logging::Level::warning,
                      fmt::format("checkpoint: {} is passed over: {}", path, error.what()));
     }

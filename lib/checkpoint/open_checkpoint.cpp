@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <exception>
 #include <thread>
 
@@ -15,6 +16,19 @@ namespace tutti::checkpoint {
 namespace {
 
 constexpr std::size_t most_manifest_bytes = std::size_t{1} << 30;
+
+// Retention has the lock for a moment when it looks whether it is taken, and then the directory gets another name. Returns
+// false where somebody else has it for longer.
+bool lock_shared(int descriptor) {
+  for (int attempt = 0;; ++attempt) {
+    // Where a file system has no locks, one that retention takes away is damaged, to those who read it.
+    if (uninterrupted([&] { return ::flock(descriptor, LOCK_SH | LOCK_NB); }) == 0 || errno != EWOULDBLOCK)
+      return true;
+    if (attempt == 100) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 unsigned reader_threads() { return std::clamp(std::thread::hardware_concurrency(), 1U, 4U); }
 
 }  // namespace
@@ -24,8 +38,7 @@ OpenCheckpoint::OpenCheckpoint(Directory directory, DataKeyPointer key)
       key_(std::move(key)),
       lock_(directory_.open_to_read(name_on_disk(manifest_name, key_.get()))) {
   const auto name = directory_.path(name_on_disk(manifest_name, key_.get()));
-  // Where a file system has no locks, one that retention takes away is damaged, to those who read it.
-  if (uninterrupted([&] { return ::flock(lock_.get(), LOCK_SH | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
+  if (!lock_shared(lock_.get()))
     throw CheckpointError(fmt::format("checkpoint: {} is being removed", path()), name);
   const auto text = read_text(directory_, manifest_name, most_manifest_bytes, key_.get());
   manifest_ = parse_manifest(text, name);
@@ -36,6 +49,12 @@ OpenCheckpoint::OpenCheckpoint(Directory directory, DataKeyPointer key)
   }
   digest_ = digest_of(text);
   files_.resize(manifest_.files.size());
+}
+
+// Processes that were forked meanwhile share the lock, and closing would leave it to them; their copies of this do not
+// take it away.
+OpenCheckpoint::~OpenCheckpoint() {
+  if (::getpid() == process_) ::flock(lock_.get(), LOCK_UN);
 }
 
 const ShardFile& OpenCheckpoint::file(std::size_t index) {

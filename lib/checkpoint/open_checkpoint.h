@@ -1,6 +1,8 @@
 // A checkpoint, open for reading.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -31,6 +33,9 @@ class OpenCheckpoint {
   // Retention leaves it alone while this lives. Throws CheckpointError when the manifest is not as it should be.
   // `key` is null for plaintext.
   OpenCheckpoint(Directory directory, DataKeyPointer key);
+  OpenCheckpoint(const OpenCheckpoint&) = delete;
+  OpenCheckpoint& operator=(const OpenCheckpoint&) = delete;
+  ~OpenCheckpoint();
 
   const Manifest& manifest() const { return manifest_; }
   const std::string& path() const { return directory_.path(); }
@@ -63,6 +68,7 @@ class OpenCheckpoint {
   Directory directory_;
   DataKeyPointer key_;
   Descriptor lock_;  // the manifest
+  const pid_t process_ = ::getpid();
   std::string digest_;
   Manifest manifest_;
   std::mutex mutex_;
