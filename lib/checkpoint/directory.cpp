@@ -119,6 +119,14 @@ bool Directory::has(const std::string& name) const {
   return false;
 }
 
+bool Directory::has_directory(const std::string& name) const {
+  struct stat status {};
+  if (::fstatat(descriptor(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
+    return S_ISDIR(status.st_mode);
+  if (errno != ENOENT) throw_system_error("look at", path(name));
+  return false;
+}
+
 void Directory::make(const std::string& name) const {
   if (::mkdirat(descriptor(), name.c_str(), 0777) != 0) throw_system_error("make directory", path(name));
 }

@@ -69,6 +69,8 @@ class Directory {
 
   std::vector<std::string> names() const;
   bool has(const std::string& name) const;
+  // Not for a link to one.
+  bool has_directory(const std::string& name) const;
   void make(const std::string& name) const;
   void rename(const std::string& from, const std::string& to) const;
   // Returns false where there is nothing of that name, or the file system cannot do it.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -31,20 +32,24 @@ constexpr const char* lock_name = ".lock";
 // Makes `path`, and first what is missing above it, each lasting in its parent.
 void make_directories(fs::path path, const std::string& root) {
   if (path.filename().empty()) path = path.parent_path();  // "run/"
+  const auto check = [&](const std::error_code& error) {
+    if (error)
+      throw CheckpointError(fmt::format("checkpoint: cannot make directory {}: {}", root, error.message()),
+                            root);
+  };
   std::error_code error;
-  if (path.empty() || fs::is_directory(path, error)) return;
+  const auto type = path.empty() ? fs::file_type::directory : fs::status(path, error).type();
+  if (type == fs::file_type::directory) return;
+  if (type != fs::file_type::not_found) check(error);
   make_directories(path.parent_path(), root);
-  if (!fs::create_directory(path, error) && error) {
-    throw CheckpointError(fmt::format("checkpoint: cannot make directory {}: {}", root, error.message()),
-                          root);
-  }
+  error.clear();
+  if (!fs::create_directory(path, error)) check(error);
   Directory(path.parent_path().string()).sync();
 }
 
 // A reader holds a lock on the manifest, see open_checkpoint.h.
 bool is_read(const Directory& root, const std::string& name) {
-  std::error_code error;
-  if (fs::symlink_status(root.path(name), error).type() != fs::file_type::directory) return false;
+  if (!root.has_directory(name)) return false;
   const Directory checkpoint = root.open(name);
   for (const auto& manifest : {std::string(manifest_name), encrypted_name(manifest_name)}) {
     if (!checkpoint.has(manifest)) continue;
@@ -59,7 +64,7 @@ bool is_read(const Directory& root, const std::string& name) {
 void attempt(const std::function<void()>& removal) {
   try {
     removal();
-  } catch (const CheckpointError& error) {
+  } catch (const std::exception& error) {
     logging::write(logging::Level::warning, fmt::format("checkpoint: an old one stays: {}", error.what()));
   }
 }
@@ -91,9 +96,7 @@ std::vector<std::int64_t> list(const Directory& root) {
   std::vector<std::int64_t> all;
   for (const auto& name : root.names()) {
     const auto steps = steps_in(name);
-    std::error_code error;
-    if (steps && fs::symlink_status(root.path(name), error).type() == fs::file_type::directory)
-      all.push_back(*steps);
+    if (steps && root.has_directory(name)) all.push_back(*steps);
   }
   std::ranges::sort(all, std::greater{});
   return all;
@@ -120,6 +123,9 @@ SaverLock::SaverLock(const Directory& root)
                         root.path());
 }
 
+// Closing would leave it to processes that were forked meanwhile.
+SaverLock::~SaverLock() { ::flock(file_.get(), LOCK_UN); }
+
 std::vector<std::string> leftovers(const Directory& root) {
   std::vector<std::string> left;
   for (const auto& name : root.names()) {
@@ -130,7 +136,18 @@ std::vector<std::string> leftovers(const Directory& root) {
 }
 
 void clear_leftovers(const Directory& root) {
-  for (const auto& name : leftovers(root)) root.remove(name);
+  const auto names = leftovers(root);
+  // The rename that made a checkpoint a leftover may not have lasted: unlinked files must not be found under its old name.
+  if (!names.empty()) root.sync();
+  std::exception_ptr failure;
+  for (const auto& name : names) {
+    try {
+      root.remove(name);
+    } catch (const CheckpointError&) {
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 bool set_aside(const Directory& root, const std::string& name) {
@@ -140,7 +157,7 @@ bool set_aside(const Directory& root, const std::string& name) {
   return true;
 }
 
-void commit(const Directory& root, const std::string& hidden, const std::string& name) {
+void publish(const Directory& root, const std::string& hidden, const std::string& name) {
   if (!root.has(name)) {
     root.rename(hidden, name);
   } else if (!root.exchange(hidden, name)) {
@@ -148,7 +165,6 @@ void commit(const Directory& root, const std::string& hidden, const std::string&
     root.rename(name, std::string(trash_prefix) + random_name());
     root.rename(hidden, name);
   }
-  root.sync();
 }
 
 void remove_quietly(const Directory& root, const std::string& hidden) {
@@ -159,6 +175,11 @@ void remove_quietly(const Directory& root, const std::string& hidden) {
   }
 }
 
+void put_aside(const Directory& root, const std::string& name, std::int64_t steps) {
+  attempt(
+      [&] { root.rename(name, fmt::format("{}{}-{}", damaged_prefix, step_name(steps), random_name())); });
+}
+
 void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
             const std::vector<std::int64_t>& given_up) {
   std::vector<std::int64_t> all;
@@ -167,10 +188,7 @@ void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
   for (const auto steps : all) {
     const bool damaged = std::ranges::find(given_up, steps) != given_up.end();
     if (damaged) {
-      attempt([&] {
-        root.rename(step_name(steps),
-                    fmt::format("{}{}-{}", damaged_prefix, step_name(steps), random_name()));
-      });
+      put_aside(root, step_name(steps), steps);
       continue;
     }
     if (good++ < keep || (keep_every > 0 && steps % keep_every == 0)) continue;

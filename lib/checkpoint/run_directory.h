@@ -31,6 +31,9 @@ void check_newest(const Directory& root, std::int64_t steps, const std::vector<s
 class SaverLock {
  public:
   explicit SaverLock(const Directory& root);
+  SaverLock(const SaverLock&) = delete;
+  SaverLock& operator=(const SaverLock&) = delete;
+  ~SaverLock();
 
  private:
   Descriptor file_;
@@ -38,17 +41,22 @@ class SaverLock {
 
 // Names of what a process that died in a save or a removal has left; under a lock, none is of a live one.
 std::vector<std::string> leftovers(const Directory& root);
+// All that can be removed goes, and then what stopped the rest is thrown.
 void clear_leftovers(const Directory& root);
 
 // Makes a leftover of a checkpoint: one that lacks files must not be found under its name. Returns false when it is being
 // read, and stays.
 bool set_aside(const Directory& root, const std::string& name);
 
-// Makes the finished `hidden` the checkpoint `name`, in place of one that there may be.
-void commit(const Directory& root, const std::string& hidden, const std::string& name);
+// Makes the finished `hidden` the checkpoint `name`, in place of one that there may be. It lasts when `root` is synced.
+void publish(const Directory& root, const std::string& hidden, const std::string& name);
 
 // What a save that failed has left. Failures go to the log.
 void remove_quietly(const Directory& root, const std::string& hidden);
+
+// Keeps the damaged checkpoint `name` of `steps` as damaged-step-...: what could not be read may not be lost. Failures go to
+// the log.
+void put_aside(const Directory& root, const std::string& name, std::int64_t steps);
 
 // Renames what is beyond the newest `keep` and not of a multiple of `keep_every` steps, for `clear_quietly` to remove; one that
 // is being read stays until the next time. Those of `given_up` are put aside, as damaged-step-...: what could not be read may not be lost. Failures go

@@ -132,10 +132,12 @@ void Saver::run(std::int64_t steps, std::exception_ptr failure) {
       root.emplace(directory_);
       if (!first) return;
       lock.emplace(*root);
-      clear_leftovers(*root);
+      clear_quietly(*root);
     });
-    write_checkpoint(own_, *root, hidden_name(plan_.manifest.uuid), step_name(steps), plan_, staging_,
-                     *saving_, options_.encrypt);
+    const auto hidden = hidden_name(plan_.manifest.uuid);
+    write_checkpoint(own_, *root, hidden, step_name(steps), plan_, staging_, *saving_, options_.encrypt);
+    // One that this one replaced has its hidden name now.
+    if (std::erase(damaged_, steps) > 0 && first) put_aside(*root, hidden, steps);
     if (first) retain(*root, options_.keep, options_.keep_every, damaged_);
     damaged_.clear();
     saving_->finish(nullptr);

@@ -52,6 +52,7 @@ void write_checkpoint(Communicator& world, const Directory& root, const std::str
   const bool first = world.rank() == 0;
   auto& manifest = plan.manifest;
   const auto& path = saving.path();
+  bool published = false;
   DataKeyPointer key;
   try {
     together(world, path, [&] {
@@ -73,10 +74,13 @@ void write_checkpoint(Communicator& world, const Directory& root, const std::str
       const Directory directory = root.open(hidden);
       write_text(directory, manifest_name, text_of(manifest), key.get());
       directory.sync();
-      commit(root, hidden, name);
+      publish(root, hidden, name);
+      published = true;
+      root.sync();
     });
   } catch (...) {
-    if (first) remove_quietly(root, hidden);
+    // Once it is published, the hidden one is what it replaced: nobody knows which of the two a power cut would leave.
+    if (first && !published) remove_quietly(root, hidden);
     throw;
   }
 }
