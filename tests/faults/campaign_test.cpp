@@ -28,7 +28,12 @@ constexpr int ranks = 2;
 using Action = std::function<std::int64_t(SmallRun&)>;
 
 std::int64_t save_second(SmallRun& run) { return run.save(1), 2; }
-std::int64_t restore(SmallRun& run) { return run.restore(); }
+// The newest, or the one before, and then it is told why.
+std::int64_t restore(SmallRun& run) {
+  const auto steps = run.restore();
+  EXPECT_EQ(run.restored().passed_over.empty(), steps == 2);
+  return steps;
+}
 
 struct Outcome {
   std::vector<std::string> errors = std::vector<std::string>(ranks);  // "" where there was none
@@ -40,13 +45,14 @@ struct Outcome {
 
 // What `action` came to on each rank of a world, where call number `at` of both meets `fault`. Only CheckpointErrors are
 // caught.
-Outcome on_each(const std::string& directory, const Action& action, Fault fault = Fault::none, int at = 0) {
+Outcome on_each(const std::string& directory, const Action& action, Fault fault = Fault::none, int at = 0,
+                bool lasting = false) {
   Outcome outcome;
   on_ranks(ranks, [&](Communicator& world) {
     SmallRun run(directory, world, 2);
     const auto rank = static_cast<std::size_t>(world.rank());
     world.barrier();
-    if (rank == 0) arm(fault, at);
+    if (rank == 0) arm(fault, at, lasting);
     world.barrier();
     try {
       outcome.results[rank] = action(run);
@@ -61,7 +67,7 @@ Outcome on_each(const std::string& directory, const Action& action, Fault fault 
 }
 
 std::int64_t restored(const std::string& directory) {
-  const auto outcome = on_each(directory, restore);
+  const auto outcome = on_each(directory, [](SmallRun& run) { return run.restore(); });
   EXPECT_THAT(outcome.errors, Each(IsEmpty()));
   EXPECT_EQ(outcome.results[0], outcome.results[1]);
   return outcome.results[0];
@@ -89,14 +95,39 @@ bool all_of_them() {
   return set && std::string(set) == "all";
 }
 
-class Campaign : public ::testing::TestWithParam<Fault> {
+struct Strike {
+  Fault fault;
+  bool lasting = false;  // so does every call after it
+};
+
+constexpr Strike strikes[] = {{Fault::eio},          {Fault::eio, true},   {Fault::enospc},
+                              {Fault::enospc, true}, {Fault::edquot},      {Fault::eagain},
+                              {Fault::eintr},        {Fault::emfile},      {Fault::emfile, true},
+                              {Fault::erofs},        {Fault::erofs, true}, {Fault::estale},
+                              {Fault::estale, true}, {Fault::half},        {Fault::half, true}};
+
+int place_of(const Strike& strike) {
+  int place = 0;
+  while (strikes[place].fault != strike.fault || strikes[place].lasting != strike.lasting) ++place;
+  return place;
+}
+
+std::string name_of(const Strike& strike) {
+  return (strike.lasting ? "lasting " : "") + std::string(name_of(strike.fault));
+}
+
+class Campaign : public ::testing::TestWithParam<Strike> {
  protected:
+  // `action` on ranks, where call number `at` meets the fault.
+  static Outcome struck_at(int at, const std::string& directory, const Action& action) {
+    return on_each(directory, action, GetParam().fault, at, GetParam().lasting);
+  }
   // Attempts it with one call after the other, until there is none left to fail. It returns the call, or "" then.
   void each_call(const std::function<std::string(int)>& attempt) {
     int calls = 0;
-    // Between them, the faults strike every call; all of them with TUTTI_FAULTS=all.
-    const int stride = all_of_them() ? 1 : 4,
-              first = all_of_them() ? 1 : 1 + static_cast<int>(GetParam()) % 4;
+    // Between them, the strikes are at every call; each is at all of them with TUTTI_FAULTS=all.
+    const int stride = all_of_them() ? 1 : 12;
+    const int first = all_of_them() ? 1 : 1 + place_of(GetParam()) % stride;
     for (int at = first;; at += stride) {
       ASSERT_LT(at, 1000);
       const auto call = attempt(at);
@@ -104,34 +135,42 @@ class Campaign : public ::testing::TestWithParam<Fault> {
       if (call.empty()) break;
       ++calls;
     }
-    std::printf("%s at %d calls: %d were told as errors, nothing was lost\n", name_of(GetParam()), calls,
-                errors_);
-    EXPECT_GT(calls, 60 / stride);
+    std::printf("%s at %d calls: %d were told as errors, nothing was lost\n", name_of(GetParam()).c_str(),
+                calls, errors_);
+    EXPECT_GE(calls, 60 / stride);
   }
   void check(const Outcome& outcome) {
     if (!outcome.failed()) return;
     ++errors_;
-    EXPECT_THAT(outcome.errors, Each(HasSubstr(reason_of(GetParam()))));
-    EXPECT_FALSE(GetParam() == Fault::half || GetParam() == Fault::eintr) << outcome.errors[0];
+    // Where a lock cannot be had for now, somebody else has it.
+    const auto reason = HasSubstr(reason_of(GetParam().fault));
+    EXPECT_THAT(outcome.errors,
+                Each(GetParam().fault == Fault::eagain
+                         ? AnyOf(reason, HasSubstr("one at a time"), HasSubstr("is being removed"))
+                         : AnyOf(reason, reason, reason)));
+    EXPECT_TRUE(strikes_as_error()) << outcome.errors[0];
+  }
+
+  // Transfers in part, and calls that a signal cut short, go on.
+  static bool strikes_as_error() {
+    return GetParam().fault != Fault::half && GetParam().fault != Fault::eintr;
   }
 
   int errors_ = 0;
 };
 
-TEST_P(Campaign, ASaveLosesNothing) {
+TEST_P(Campaign, Fault48To54_62_ASaveLosesNothing) {
   each_call([&](int at) {
     const TemporaryDirectory directory;
     const auto run = directory / "run";
     save_first(run);
-    const auto saved = on_each(run, save_second, GetParam(), at);
+    const auto saved = struck_at(at, run, save_second);
     const auto call = struck();
     check(saved);
     // Here there is nothing to remove, whose failures are warnings only.
     const bool matters =
         call == "pwrite" || call == "fsync" || call == "ftruncate" || call == "mkdirat" || call == "renameat";
-    if (matters && GetParam() != Fault::half && GetParam() != Fault::eintr) {
-      EXPECT_TRUE(saved.failed()) << call;
-    }
+    EXPECT_TRUE(saved.failed() || !matters || !strikes_as_error()) << call;
     const auto steps = restored(run);
     EXPECT_THAT(steps, saved.failed() ? AnyOf(1, 2) : AnyOf(2, 2));
     goes_on(run);
@@ -140,15 +179,18 @@ TEST_P(Campaign, ASaveLosesNothing) {
 }
 
 // By retention, when the third is saved where two are kept.
-TEST_P(Campaign, ARemovalLosesNothing) {
+TEST_P(Campaign, Fault48To54_62_ARemovalLosesNothing) {
   const TemporaryDirectory directory;
   const auto run = directory / "run";
   save_first(run);
   on_each(run, save_second);
   std::int64_t steps = 2;
   each_call([&](int at) {
-    const auto saved = on_each(
-        run, [&](SmallRun& small) { return small.save(steps), 0; }, GetParam(), at);
+    const auto saved = struck_at(at, run, [&](SmallRun& small) {
+      small.save(steps);
+      small.drain();
+      return 0;
+    });
     const auto call = struck();
     check(saved);
     const auto now = restored(run);
@@ -159,13 +201,13 @@ TEST_P(Campaign, ARemovalLosesNothing) {
   });
 }
 
-TEST_P(Campaign, ALoadIsOfAWholeCheckpointOrAnError) {
+TEST_P(Campaign, Fault52To54_62_ALoadIsOfAWholeCheckpointOrAnError) {
   const TemporaryDirectory directory;
   const auto run = directory / "run";
   save_first(run);
   on_each(run, save_second);
   each_call([&](int at) {
-    const auto loaded = on_each(run, restore, GetParam(), at);
+    const auto loaded = struck_at(at, run, restore);
     const auto call = struck();
     check(loaded);
     if (loaded.failed()) {
@@ -178,15 +220,13 @@ TEST_P(Campaign, ALoadIsOfAWholeCheckpointOrAnError) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(, Campaign,
-                         ::testing::Values(Fault::eio, Fault::enospc, Fault::edquot, Fault::eintr,
-                                           Fault::emfile, Fault::erofs, Fault::estale, Fault::half),
-                         [](const auto& info) {
-                           return info.param == Fault::half ? "half" : name_of(info.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(, Campaign, ::testing::ValuesIn(strikes), [](const auto& info) {
+  return std::string(info.param.lasting ? "lasting_" : "") +
+         (info.param.fault == Fault::half ? "half" : name_of(info.param.fault));
+});
 
 // Both ranks are threads of a process that dies.
-TEST(Death, OfTheProcessAtAnyCallLosesNothing) {
+TEST(Death, Fault56_OfTheProcessAtAnyCallLosesNothing) {
   int acknowledged = 0, at = 1;
   for (bool died = true; died; ++at) {
     SCOPED_TRACE(at);
@@ -217,7 +257,7 @@ TEST(Death, OfTheProcessAtAnyCallLosesNothing) {
 }
 
 // Ranks are processes, of which one dies.
-TEST(Death, Fault68And69_OfOneRankAtAnyCallIsToldAndLosesNothing) {
+TEST(Death, Fault56_68_69_OfOneRankAtAnyCallIsToldAndLosesNothing) {
   for (int victim = 0; victim < ranks; ++victim) {
     int deaths = 0;
     for (int at = 1;; at += all_of_them() ? 1 : 5) {

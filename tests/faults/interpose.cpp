@@ -21,6 +21,7 @@ std::atomic<bool> syncing = true;
 std::atomic<int> calls = 0;
 std::atomic<Fault> fault = Fault::none;
 std::atomic<int> place = 0;
+std::atomic<bool> for_ever = false;
 std::atomic<const char*> met = "";
 
 int error_of(Fault f) {
@@ -31,6 +32,8 @@ int error_of(Fault f) {
       return ENOSPC;
     case Fault::edquot:
       return EDQUOT;
+    case Fault::eagain:
+      return EAGAIN;
     case Fault::eintr:
       return EINTR;
     case Fault::emfile:
@@ -41,44 +44,56 @@ int error_of(Fault f) {
       return ESTALE;
     case Fault::none:
     case Fault::kill:
+    case Fault::stop:
     case Fault::half:
       return 0;
   }
   return 0;
 }
 
-// Counts a call; true where it fails, with errno set. Signals interrupt some only.
-bool strikes(const char* call, bool interruptible = false) {
-  if (!counting || ++calls != place) return false;
-  met = call;
+// Whether this call, which is counted, is one to fail.
+bool is_met(const char* call) {
+  if (!counting) return false;
+  const int number = ++calls;
+  if (number == place) met = call;
+  return number == place || (for_ever && number > place);
+}
+
+// What a fault does that lets no call return: true where it fails, with errno set. Signals interrupt some only.
+bool fails(bool interruptible) {
   if (fault == Fault::eintr && !interruptible) return false;
   if (fault == Fault::kill) {
     ::kill(::getpid(), SIGKILL);
     ::pause();
   }
+  if (fault == Fault::stop) ::kill(::getpid(), SIGSTOP);
   errno = error_of(fault);
   return errno != 0;
 }
 
+bool strikes(const char* call, bool interruptible = false) { return is_met(call) && fails(interruptible); }
+
 // The same for one that transfers `bytes`, which it may be told to do in part.
 bool strikes(const char* call, std::size_t& bytes) {
-  if (strikes(call, true)) return true;
-  if (counting && fault == Fault::half && calls == place && bytes > 1) bytes = (bytes / 2 + 511) / 512 * 512;
-  return false;
+  if (!is_met(call)) return false;
+  // A direct transfer ends with a sector.
+  if (fault == Fault::half && bytes > 1) bytes = bytes < 1024 ? bytes / 2 : (bytes / 2 + 511) / 512 * 512;
+  return fails(true);
 }
 
 }  // namespace
 
 const char* name_of(Fault f) {
-  constexpr const char* names[] = {"none",  "kill",   "EIO",   "ENOSPC", "EDQUOT",
-                                   "EINTR", "EMFILE", "EROFS", "ESTALE", "half a transfer"};
+  constexpr const char* names[] = {"none",   "kill",  "stop",   "EIO",   "ENOSPC", "EDQUOT",
+                                   "EAGAIN", "EINTR", "EMFILE", "EROFS", "ESTALE", "half a transfer"};
   return names[static_cast<int>(f)];
 }
 
 std::string reason_of(Fault f) { return std::strerror(error_of(f)); }
 
-void arm(Fault f, int at) {
+void arm(Fault f, int at, bool lasting) {
   fault = f;
+  for_ever = lasting;
   place = at;
   calls = 0;
   met = "";
@@ -124,11 +139,11 @@ int open(const char* path, int flags, ...) {
 // A failed close has closed.
 int close(int descriptor) {
   static const auto next = NEXT(close);
-  const bool fails = strikes("close", true);
+  const bool failed = strikes("close", true);
   const int error = errno;
   const int result = next(descriptor);
-  if (fails) errno = error;
-  return fails ? -1 : result;
+  if (failed) errno = error;
+  return failed ? -1 : result;
 }
 
 ssize_t pwrite(int descriptor, const void* data, size_t bytes, off_t offset) {
@@ -172,6 +187,11 @@ int mkdirat(int directory, const char* name, mode_t mode) noexcept {
   return strikes("mkdirat") ? -1 : next(directory, name, mode);
 }
 
+int mkdir(const char* name, mode_t mode) noexcept {
+  static const auto next = NEXT(mkdir);
+  return strikes("mkdir") ? -1 : next(name, mode);
+}
+
 int unlinkat(int directory, const char* name, int flags) noexcept {
   static const auto next = NEXT(unlinkat);
   return strikes("unlinkat") ? -1 : next(directory, name, flags);
@@ -185,6 +205,16 @@ int fstat(int descriptor, struct stat* status) noexcept {
 int fstatat(int directory, const char* name, struct stat* status, int flags) noexcept {
   static const auto next = NEXT(fstatat);
   return strikes("fstatat") ? -1 : next(directory, name, status, flags);
+}
+
+int stat(const char* name, struct stat* status) noexcept {
+  static const auto next = NEXT(stat);
+  return strikes("stat") ? -1 : next(name, status);
+}
+
+int lstat(const char* name, struct stat* status) noexcept {
+  static const auto next = NEXT(lstat);
+  return strikes("lstat") ? -1 : next(name, status);
 }
 
 int flock(int descriptor, int operation) noexcept {

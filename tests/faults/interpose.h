@@ -5,21 +5,18 @@
 
 namespace tutti::test {
 
-enum class Fault { none, kill, eio, enospc, edquot, eintr, emfile, erofs, estale, half };
-
-inline constexpr Fault all_faults[] = {Fault::kill,   Fault::eio,    Fault::enospc,
-                                       Fault::edquot, Fault::eintr,  Fault::emfile,
-                                       Fault::erofs,  Fault::estale, Fault::half};
+enum class Fault { none, kill, stop, eio, enospc, edquot, eagain, eintr, emfile, erofs, estale, half };
 
 const char* name_of(Fault fault);
 // What the system says about it.
 std::string reason_of(Fault fault);
 
-// From here on calls are counted, and number `at`, from 1, meets `fault`: it is not done, or in half.
-void arm(Fault fault, int at);
+// From here on calls are counted, and number `at`, from 1, meets `fault`: it is not done, or in half. If it is `lasting`, so
+// does every call after it.
+void arm(Fault fault, int at, bool lasting = false);
 // Returns how many calls there were.
 int disarm();
-// The function that met it; "" where none did.
+// The function that met it first; "" where none did.
 std::string struck();
 
 // Whether fsync does something. Without, it is a bug for others to find.

@@ -36,6 +36,10 @@ class SmallRun {
     return holds(steps > 0 ? static_cast<double>(steps) : -1) ? steps : -1;
   }
 
+  const Restored& restored() const { return checkpoints_->restored(); }
+  // Waits for the removal of older checkpoints too. Throws CheckpointError.
+  void drain() { checkpoints_->drain(); }
+
   bool holds(double value) const { return model_.holds(value) && optimizer_.holds(value); }
 
  private:
