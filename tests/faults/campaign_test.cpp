@@ -225,6 +225,31 @@ INSTANTIATE_TEST_SUITE_P(, Campaign, ::testing::ValuesIn(strikes), [](const auto
          (info.param.fault == Fault::half ? "half" : name_of(info.param.fault));
 });
 
+// Where the sync after a commit fails, the old one or the new one of the step may be there after a power cut: neither goes.
+TEST(Replacement, Fault50_WhatASyncLeavesInDoubtStays) {
+  int in_doubt = 0;
+  std::string call;
+  for (int at = 1; at == 1 || !call.empty(); ++at) {
+    const TemporaryDirectory directory;
+    const auto run = directory / "run", manifest = run + "/step-0000000001/manifest.json";
+    save_first(run);
+    const auto before = read_file(manifest);
+    const auto saved = on_each(
+        run, [](SmallRun& small) { return small.save(0), 1; }, Fault::eio, at);
+    call = struck();
+    if (saved.failed() && read_file(manifest) != before) {
+      ++in_doubt;
+      EXPECT_EQ(call, "fsync");
+      const auto left = leftovers(run);
+      ASSERT_EQ(left.size(), 1u);
+      EXPECT_EQ(read_file(run + "/" + left[0] + "/manifest.json"), before);
+      goes_on(run);
+    }
+    if (HasFailure()) FAIL() << "at call " << at << ", " << call;
+  }
+  EXPECT_EQ(in_doubt, 1);
+}
+
 // Both ranks are threads of a process that dies.
 TEST(Death, Fault56_OfTheProcessAtAnyCallLosesNothing) {
   int acknowledged = 0, at = 1;
