@@ -9,7 +9,6 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -59,13 +58,12 @@ nlohmann::json describe_training(Communicator& comm, const Settings& settings, c
   return document;
 }
 
-// What share of a step, of `seconds` each, the rank that waited most has waited; a collective call.
+using Seconds = std::chrono::duration<double>;
+
+// What share of steps that took `steps` together the rank that waited most has waited; a collective call.
 double waiting_share(Communicator& comm, const DataParallelStats& before, const DataParallelStats& after,
-                     const std::vector<double>& seconds) {
-  const std::chrono::duration<double> waiting = after.waiting - before.waiting;
-  const double step =
-      std::accumulate(seconds.begin(), seconds.end(), 0.0) / static_cast<double>(seconds.size());
-  double share[] = {waiting.count() / static_cast<double>(after.steps - before.steps) / step};
+                     Seconds steps) {
+  double share[] = {Seconds(after.waiting - before.waiting) / steps};
   comm.all_reduce(share, ReduceOp::max);
   return share[0];
 }
@@ -149,10 +147,17 @@ int measure_training(Communicator& comm, const Settings& settings, const TrainSe
   timing.iterations = 1;
   std::vector<Contestant> contestants;
   std::vector<DataParallelStats> before;
+  std::vector<Seconds> took(trainees.size());
   for (auto& trainee : trainees) {
     for (int i = 2; i < train.warmup; ++i) trainee->step();
     before.push_back(trainee->parallel().stats());
-    contestants.push_back({.prepare = [] {}, .call = [one = trainee.get()] { one->step(); }});
+    contestants.push_back({.prepare = [] {},
+                           .call =
+                               [one = trainee.get(), &sum = took[before.size() - 1]] {
+                                 const auto begin = std::chrono::steady_clock::now();
+                                 one->step();
+                                 sum += std::chrono::steady_clock::now() - begin;
+                               }});
   }
   const auto seconds = by_turns(comm, timing, no_small_call, contestants);
 
@@ -160,7 +165,7 @@ int measure_training(Communicator& comm, const Settings& settings, const TrainSe
   const auto units = document["units_per_step"].get<double>();
   for (std::size_t i = 0; i < trainees.size(); ++i) {
     auto row = row_of(*trainees[i], seconds[i], units);
-    row["waiting"] = waiting_share(comm, before[i], trainees[i]->parallel().stats(), seconds[i]);
+    row["waiting"] = waiting_share(comm, before[i], trainees[i]->parallel().stats(), took[i]);
     document["rows"].push_back(row);
   }
   if (trainees.size() > 1) {
