@@ -135,6 +135,8 @@ class Damaged : public CheckpointError {
 void read_together(Communicator& world, const std::string& path, const std::function<void()>& action) {
   try {
     together(world, path, action);
+  } catch (const OutOfMemory&) {
+    throw;
   } catch (const CheckpointError& error) {
     throw Damaged(error.what(), path);
   }

@@ -1,29 +1,63 @@
 #include "checkpoint/outcome.h"
 
 #include <algorithm>
-#include <vector>
-
-#include "tutti/core/error.h"
+#include <array>
 
 namespace tutti::checkpoint {
+namespace {
 
+const OutOfMemory out_of_memory("checkpoint: out of memory", "");
+
+// No length of a message.
+constexpr std::int64_t no_memory = -1;
+
+}  // namespace
+
+void throw_out_of_memory() { throw out_of_memory; }
+
+void give_up(Communicator& world) {
+  try {
+    world.abort("out of memory");
+  } catch (const std::bad_alloc&) {  // then they learn it by their deadline
+  }
+}
+
+// All that is said without memory is said from the stack.
 void together(Communicator& world, const std::string& file, const std::function<void()>& action) {
   std::string message;
+  std::int64_t length = 0;
   try {
     action();
+  } catch (const std::bad_alloc&) {
+    length = no_memory;
+  } catch (const OutOfMemory&) {
+    length = no_memory;
   } catch (const std::exception& error) {
-    message = error.what();
-    if (message.empty()) message = "checkpoint: an error without a message";
+    try {
+      message = error.what();
+      if (message.empty()) message = "checkpoint: an error without a message";
+      length = static_cast<std::int64_t>(message.size());
+    } catch (const std::bad_alloc&) {
+      length = no_memory;
+    }
   }
-  std::vector<std::int64_t> mine{static_cast<std::int64_t>(message.size())};
-  std::vector<std::int64_t> lengths(static_cast<std::size_t>(world.size()));
-  world.all_gather(mine, lengths);
-  const auto failed = std::ranges::find_if(lengths, [](std::int64_t length) { return length > 0; });
-  if (failed == lengths.end()) return;
-  message.resize(static_cast<std::size_t>(*failed));
-  world.broadcast(BufferView(message.data(), message.size(), DType::u8),
-                  static_cast<int>(failed - lengths.begin()));
-  throw CheckpointError(message, file);
+  std::int32_t first = length != 0 ? world.rank() : world.size();
+  world.all_reduce(BufferView(&first, 1, DType::i32), ReduceOp::min);
+  if (first == world.size()) return;
+  world.broadcast(BufferView(&length, 1, DType::i64), first);
+  if (length == no_memory) throw_out_of_memory();
+  std::string told;
+  std::array<char, 1024> piece;
+  for (std::int64_t begin = 0; begin < length; begin += std::ssize(piece)) {
+    const auto count = static_cast<std::size_t>(std::min(length - begin, std::ssize(piece)));
+    if (first == world.rank()) std::copy_n(message.data() + begin, count, piece.data());
+    world.broadcast(BufferView(piece.data(), count, DType::u8), first);
+    try {
+      told.append(piece.data(), count);
+    } catch (const std::bad_alloc&) {  // the rest is not told
+    }
+  }
+  throw CheckpointError(told, file);
 }
 
 }  // namespace tutti::checkpoint

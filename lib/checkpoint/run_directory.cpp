@@ -65,7 +65,12 @@ void attempt(const std::function<void()>& removal) {
   try {
     removal();
   } catch (const std::exception& error) {
-    logging::write(logging::Level::warning, fmt::format("checkpoint: an old one stays: {}", error.what()));
+    try {
+      logging::write(
+          logging::Level::warning,
+          fmt::format("checkpoint: what is too old, or of a save that failed, stays: {}", error.what()));
+    } catch (const std::bad_alloc&) {  // there is no memory to tell it
+    }
   }
 }
 
@@ -168,11 +173,7 @@ void publish(const Directory& root, const std::string& hidden, const std::string
 }
 
 void remove_quietly(const Directory& root, const std::string& hidden) {
-  try {
-    root.remove(hidden);
-  } catch (const CheckpointError& error) {
-    logging::write(logging::Level::warning, error.what());
-  }
+  attempt([&] { root.remove(hidden); });
 }
 
 void put_aside(const Directory& root, const std::string& name, std::int64_t steps) {

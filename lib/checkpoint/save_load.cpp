@@ -11,11 +11,14 @@
 
 namespace tutti::checkpoint {
 
-void save(const TrainState& state, const std::string& directory, Communicator& world,
-          const SaveOptions& options) {
+namespace {
+
+void save_one(const TrainState& state, const std::string& directory, Communicator& world,
+              const SaveOptions& options) {
   auto path = std::filesystem::path(directory);
   if (path.filename().empty()) path = path.parent_path();  // "best/"
   auto manifest = new_manifest(world, options.steps);
+  share_uuid(manifest, world);
   Saving saving(path);
   SavePlan plan;
   Staging staging;
@@ -33,13 +36,20 @@ void save(const TrainState& state, const std::string& directory, Communicator& w
   write_checkpoint(world, *root, hidden, path.filename(), plan, staging, saving, std::nullopt);
 }
 
+}  // namespace
+
+void save(const TrainState& state, const std::string& directory, Communicator& world,
+          const SaveOptions& options) {
+  guarded(world, [&] { save_one(state, directory, world, options); });
+}
+
 void save(const TrainState& state, const std::string& directory, const SaveOptions& options) {
   Communicator alone;
   save(state, directory, alone, options);
 }
 
 std::int64_t load(const TrainState& state, const std::string& directory, Communicator& world) {
-  return load(directory, world, state).steps;
+  return guarded(world, [&] { return load(directory, world, state).steps; });
 }
 
 std::int64_t load(const TrainState& state, const std::string& directory) {

@@ -16,14 +16,23 @@
 
 namespace tutti::checkpoint {
 
+namespace {
+
+// For the thread that saves.
+Communicator own_of(Communicator& world, const CheckpointerOptions& options) {
+  Communicator own = world.split(0, world.rank());
+  own.set_timeout(std::max(options.timeout, world.timeout()));
+  return own;
+}
+
+}  // namespace
+
 Saver::Saver(const std::string& directory, Communicator& world, const CheckpointerOptions& options)
     : directory_(directory),
       world_(world),
       options_(options),
-      own_(world.split(0, world.rank())),
-      process_(::getpid()) {
-  own_.set_timeout(std::max(options.timeout, world.timeout()));
-}
+      own_(own_of(world, options)),
+      process_(::getpid()) {}
 
 Saver::~Saver() {
   if (::getpid() != process_) {  // a fork of the process that saves: the thread is not here
@@ -31,8 +40,11 @@ Saver::~Saver() {
     return;
   }
   join();
-  const auto unseen = saving_ ? saving_->take_failure() : "";
-  if (!unseen.empty()) logging::write(logging::Level::error, unseen);
+  try {
+    const auto unseen = saving_ ? saving_->take_failure() : "";
+    if (!unseen.empty()) logging::write(logging::Level::error, unseen);
+  } catch (const std::bad_alloc&) {  // there is no memory to tell it
+  }
 }
 
 void Saver::join() {
@@ -49,12 +61,12 @@ void Saver::abandon() {
   if (saving_) saving_->stop = true;
 }
 
-bool Saver::agree(std::int64_t steps, const std::string& error) {
+bool Saver::agree(std::int64_t steps, const std::exception_ptr& failure) {
   const auto path = directory_ + "/" + step_name(steps);
   while (true) {
-    std::vector<std::int32_t> busy{saving_ && !saving_->done()};
-    world_.all_reduce(busy, ReduceOp::max);
-    if (busy[0] == 0) break;
+    std::int32_t busy = saving_ && !saving_->done() ? 1 : 0;
+    world_.all_reduce(BufferView(&busy, 1, DType::i32), ReduceOp::max);
+    if (busy == 0) break;
     if (options_.when_busy == WhenBusy::skip) return false;
     if (options_.when_busy == WhenBusy::fail) {
       throw CheckpointError(fmt::format("checkpoint: {} is not saved: the save before is not done", path),
@@ -63,21 +75,34 @@ bool Saver::agree(std::int64_t steps, const std::string& error) {
     if (saving_) saving_->wait_quietly();
   }
   join();
-  const std::string unseen = saving_ ? saving_->take_failure() : "";
+  std::int32_t broken = broken_ ? 1 : 0;
+  world_.all_reduce(BufferView(&broken, 1, DType::i32), ReduceOp::max);
+  if (broken == 1) {
+    own_ = own_of(world_, options_);
+    broken_ = false;
+  }
   together(world_, path, [&] {
-    for (const auto& message : {error, unseen})
-      if (!message.empty()) throw CheckpointError(message, path);
+    if (failure) std::rethrow_exception(failure);
+    const std::string unseen = saving_ ? saving_->take_failure() : "";
+    if (!unseen.empty()) throw CheckpointError(unseen, path);
     if (world_.rank() == 0) check_newest(Directory(directory_), steps, damaged_);
   });
   return true;
 }
 
 void Saver::reserve(const TrainState& state) {
-  const auto shards = state.shards();
-  staging_.reserve(plan_save({}, shards, world_.rank(), world_.size(), options_.single_file), shards);
+  try {
+    const auto shards = state.shards();
+    staging_.reserve(plan_save({}, shards, world_.rank(), world_.size(), options_.single_file), shards);
+  } catch (const std::bad_alloc&) {  // the save says so, if it is so then
+  }
 }
 
 Restored Saver::restore(const TrainState& state) {
+  return guarded(world_, [&] { return load(state); });
+}
+
+Restored Saver::load(const TrainState& state) {
   drain();
   try {
     reserve(state);
@@ -91,30 +116,37 @@ Restored Saver::restore(const TrainState& state) {
 }
 
 std::shared_ptr<Saving> Saver::save(std::int64_t steps, const TrainState& state) {
-  auto saving = std::make_shared<Saving>(directory_ + "/" + step_name(steps));
+  return guarded(world_, [&] { return begin(steps, state); });
+}
+
+std::shared_ptr<Saving> Saver::begin(std::int64_t steps, const TrainState& state) {
+  std::shared_ptr<Saving> saving;
   ShardedTensors shards;
-  std::string error;
-  try {
-    shards = state.shards();
-  } catch (const std::exception& thrown) {
-    error = thrown.what();
-  }
-  if (!agree(steps, error)) return nullptr;
-  saving_ = saving;
-  auto manifest = new_manifest(world_, steps);
+  Manifest manifest;
   std::exception_ptr failure;
+  try {
+    saving = std::make_shared<Saving>(directory_ + "/" + step_name(steps));
+    shards = state.shards();
+    manifest = new_manifest(world_, steps);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!agree(steps, failure)) return nullptr;
+  share_uuid(manifest, world_);
   try {
     plan_ = plan_save(std::move(manifest), shards, world_.rank(), world_.size(), options_.single_file);
     staging_.copy(plan_, shards);
   } catch (...) {
     failure = std::current_exception();
   }
+  saving_ = saving;
   saving->staged(staging_.bytes());
   if (options_.async && own_.any_thread()) {
     try {
       thread_ = std::thread(&Saver::run, this, steps, failure);
       return saving;
     } catch (const std::system_error&) {  // no more threads: the other ranks wait for this one
+    } catch (const std::bad_alloc&) {
     }
   }
   run(steps, failure);
@@ -143,9 +175,24 @@ void Saver::run(std::int64_t steps, std::exception_ptr failure) {
     saving_->finish(nullptr);
     // Nobody waits for this: to free a gigabyte may take a third of the time that it took to write it.
     if (first) clear_quietly(*root);
-  } catch (...) {
-    if (!saving_->done()) saving_->finish(std::current_exception());
+  } catch (const CheckpointError&) {
+    finish(std::current_exception());
+  } catch (const std::bad_alloc&) {
+    broken_ = true;
+    give_up(own_);
+    try {
+      throw_out_of_memory();
+    } catch (const OutOfMemory&) {
+      finish(std::current_exception());
+    }
+  } catch (...) {  // the others are gone, or did not come in time
+    broken_ = true;
+    finish(std::current_exception());
   }
+}
+
+void Saver::finish(std::exception_ptr failure) {
+  if (!saving_->done()) saving_->finish(std::move(failure));
 }
 
 }  // namespace tutti::checkpoint

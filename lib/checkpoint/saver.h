@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 #include <thread>
@@ -33,17 +34,22 @@ class Saver {
   void abandon();
 
  private:
-  // Agrees with the other ranks that a save can begin; returns false where it is left out.
-  bool agree(std::int64_t steps, const std::string& error);
+  Restored load(const TrainState& state);
+  std::shared_ptr<Saving> begin(std::int64_t steps, const TrainState& state);
+  // Agrees with the other ranks that a save can begin; returns false where it is left out. Throws on all what `failure` is on
+  // one.
+  bool agree(std::int64_t steps, const std::exception_ptr& failure);
   // Makes room for a save of `state`.
   void reserve(const TrainState& state);
   void run(std::int64_t steps, std::exception_ptr failure);
+  void finish(std::exception_ptr failure);
   void join();
 
   const std::string directory_;
   Communicator& world_;
   const CheckpointerOptions options_;
-  Communicator own_;  // of the thread
+  Communicator own_;     // of the thread
+  bool broken_ = false;  // own_: a wait in it failed
   const pid_t process_;
   std::vector<std::int64_t> damaged_;  // checkpoints that cannot be used: with the next save they go
   SavePlan plan_;

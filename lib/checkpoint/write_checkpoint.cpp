@@ -35,15 +35,18 @@ void collect(Communicator& world, std::vector<ManifestFile>& files) {
 
 }  // namespace
 
-Manifest new_manifest(Communicator& world, std::int64_t steps) {
+Manifest new_manifest(const Communicator& world, std::int64_t steps) {
   Manifest manifest;
   manifest.uuid = random_name() + random_name();
-  world.broadcast(BufferView(manifest.uuid.data(), manifest.uuid.size(), DType::u8));
   manifest.steps = steps;
   manifest.world_size = world.size();
   manifest.logical_ranks = world.logical_ranks().count();
   manifest.tutti_version = version();
   return manifest;
+}
+
+void share_uuid(Manifest& manifest, Communicator& world) {
+  world.broadcast(BufferView(manifest.uuid.data(), manifest.uuid.size(), DType::u8));
 }
 
 void write_checkpoint(Communicator& world, const Directory& root, const std::string& hidden,
