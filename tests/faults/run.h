@@ -19,20 +19,29 @@ class SmallRun {
     world_.set_logical_ranks(4);
   }
 
+  // The parts of the next two, for what may not allocate more than they do.
+  void fill(double value) {
+    model_.fill(value);
+    optimizer_.fill(value);
+  }
+  void open() {
+    if (!checkpoints_) checkpoints_.emplace(directory_, world_, options());
+  }
+  void save_as_filled(std::int64_t step) { checkpoints_->save_now(step, state_).wait(); }
+  std::int64_t load() { return checkpoints_->restore(state_); }
+
   // Throws as Checkpointer, which may be made in it.
   void save(std::int64_t step) {
-    model_.fill(static_cast<double>(step + 1));
-    optimizer_.fill(static_cast<double>(step + 1));
-    if (!checkpoints_) checkpoints_.emplace(directory_, world_, options());
-    checkpoints_->save_now(step, state_).wait();
+    fill(static_cast<double>(step + 1));
+    open();
+    save_as_filled(step);
   }
 
   // Returns the steps of what was loaded; -1 where what it holds is not that of one step.
   std::int64_t restore() {
-    model_.fill(-1);
-    optimizer_.fill(-1);
-    if (!checkpoints_) checkpoints_.emplace(directory_, world_, options());
-    const auto steps = checkpoints_->restore(state_);
+    fill(-1);
+    open();
+    const auto steps = load();
     return holds(steps > 0 ? static_cast<double>(steps) : -1) ? steps : -1;
   }
 
