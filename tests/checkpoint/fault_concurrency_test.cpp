@@ -54,7 +54,12 @@ class Child {
     ::close(pipe_);
   }
 
-  void signal(int number) const { ::kill(pid_, number); }
+  void stop() const {
+    ::kill(pid_, SIGSTOP);
+    siginfo_t info{};  // it takes a moment
+    ::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WEXITED | WNOWAIT);
+  }
+  void go_on() const { ::kill(pid_, SIGCONT); }
   // The next number; none at the end.
   std::optional<std::int64_t> next() const {
     std::int64_t number = 0;
@@ -256,14 +261,14 @@ TEST_F(FaultConcurrency, Fault70_ASaverOfAnEarlierWorldThatWakesUp) {
   });
   ASSERT_EQ(stale.next(), 1);
   for (int round = 0; round < 10; ++round) {
-    stale.signal(SIGSTOP);
+    stale.stop();
     std::int64_t at = 0;
     std::string message = message_of([&] { at = restore().steps; });
     EXPECT_EQ(message, "nothing was thrown");
     EXPECT_GE(at, 1);
     message = message_of([&] { save(at); });  // in its place
     EXPECT_THAT(message, AnyOf(HasSubstr("nothing was thrown"), HasSubstr("one at a time")));
-    stale.signal(SIGCONT);
+    stale.go_on();
     std::this_thread::sleep_for(std::chrono::milliseconds(7));
   }
   std::string message = "one at a time";
