@@ -10,9 +10,12 @@
 
 #include "tests/comm/processes.h"
 #include "tests/faults/interpose.h"
+#include "tests/faults/plain_key.h"
 #include "tests/faults/run.h"
 #include "tests/support/files.h"
 #include "tests/support/ranks.h"
+#include "tutti/checkpoint/checkpoint.h"
+#include "tutti/checkpoint/upkeep.h"
 
 namespace tutti::test {
 namespace {
@@ -24,6 +27,9 @@ using ::testing::IsEmpty;
 using testing::Processes;
 
 constexpr int ranks = 2;
+
+// Of the runs of a test, if it has them encrypted.
+std::optional<Encryption> encryption;
 
 using Action = std::function<std::int64_t(SmallRun&)>;
 
@@ -49,7 +55,7 @@ Outcome on_each(const std::string& directory, const Action& action, Fault fault 
                 bool lasting = false) {
   Outcome outcome;
   on_ranks(ranks, [&](Communicator& world) {
-    SmallRun run(directory, world, 2);
+    SmallRun run(directory, world, 2, encryption);
     const auto rank = static_cast<std::size_t>(world.rank());
     world.barrier();
     if (rank == 0) arm(fault, at, lasting);
@@ -98,26 +104,50 @@ bool all_of_them() {
 struct Strike {
   Fault fault;
   bool lasting = false;  // so does every call after it
+  bool encrypted = false;
 };
 
-constexpr Strike strikes[] = {{Fault::eio},          {Fault::eio, true},   {Fault::enospc},
-                              {Fault::enospc, true}, {Fault::edquot},      {Fault::eagain},
-                              {Fault::eintr},        {Fault::emfile},      {Fault::emfile, true},
-                              {Fault::erofs},        {Fault::erofs, true}, {Fault::estale},
-                              {Fault::estale, true}, {Fault::half},        {Fault::half, true}};
+constexpr Strike strikes[] = {
+    {Fault::eio},
+    {Fault::eio, true},
+    {Fault::enospc},
+    {Fault::enospc, true},
+    {Fault::edquot},
+    {Fault::eagain},
+    {Fault::eintr},
+    {Fault::emfile},
+    {Fault::emfile, true},
+    {Fault::erofs},
+    {Fault::erofs, true},
+    {Fault::estale},
+    {Fault::estale, true},
+    {Fault::half},
+    {Fault::half, true},
+#ifdef ENCRYPTED_RUNS
+    {Fault::eio, false, true},
+    {Fault::enospc, true, true},
+    {Fault::half, true, true},
+#endif
+};
+
+std::string name_of(const Strike& strike) {
+  return std::string(strike.encrypted ? "encrypted " : "") + (strike.lasting ? "lasting " : "") +
+         name_of(strike.fault);
+}
 
 int place_of(const Strike& strike) {
   int place = 0;
-  while (strikes[place].fault != strike.fault || strikes[place].lasting != strike.lasting) ++place;
+  while (name_of(strikes[place]) != name_of(strike)) ++place;
   return place;
-}
-
-std::string name_of(const Strike& strike) {
-  return (strike.lasting ? "lasting " : "") + std::string(name_of(strike.fault));
 }
 
 class Campaign : public ::testing::TestWithParam<Strike> {
  protected:
+  void SetUp() override {
+    if (GetParam().encrypted) encryption = Encryption{{std::make_shared<PlainKey>()}};
+  }
+  void TearDown() override { encryption.reset(); }
+
   // `action` on ranks, where call number `at` meets the fault.
   static Outcome struck_at(int at, const std::string& directory, const Action& action) {
     return on_each(directory, action, GetParam().fault, at, GetParam().lasting);
@@ -220,9 +250,43 @@ TEST_P(Campaign, Fault52To54_62_ALoadIsOfAWholeCheckpointOrAnError) {
   });
 }
 
+TEST_P(Campaign, Fault48To54_62_APruneLosesNothing) {
+  const TemporaryDirectory directory;
+  const auto run = directory / "run";
+  const checkpoint::PruneOptions options{.keep = 1, .keys = encryption};
+  const auto save_next = [&] {
+    on_each(run, [](SmallRun& small) {
+      const auto steps = small.restore();
+      small.save(steps);
+      return steps + 1;
+    });
+  };
+  std::int64_t steps = 1;
+  save_first(run);
+  each_call([&](int at) {
+    save_next();
+    ++steps;
+    Outcome pruned;
+    arm(GetParam().fault, at, GetParam().lasting);
+    try {
+      checkpoint::prune(run, options);
+    } catch (const CheckpointError& error) {
+      std::ranges::fill(pruned.errors, error.what());
+    }
+    disarm();
+    const auto call = struck();
+    check(pruned);
+    EXPECT_EQ(restored(run), steps);
+    checkpoint::prune(run, options);
+    EXPECT_THAT(Checkpoint::list(run), ::testing::SizeIs(1));
+    EXPECT_THAT(leftovers(run), IsEmpty());
+    return call;
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(, Campaign, ::testing::ValuesIn(strikes), [](const auto& info) {
-  return std::string(info.param.lasting ? "lasting_" : "") +
-         (info.param.fault == Fault::half ? "half" : name_of(info.param.fault));
+  auto name = info.param.fault == Fault::half ? "half" : std::string(name_of(info.param.fault));
+  return (info.param.encrypted ? "encrypted_" : "") + (info.param.lasting ? "lasting_" + name : name);
 });
 
 // Where the sync after a commit fails, the old one or the new one of the step may be there after a power cut: neither goes.

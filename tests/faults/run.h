@@ -14,8 +14,9 @@ namespace tutti::test {
 
 class SmallRun {
  public:
-  SmallRun(std::string directory, Communicator& world, std::int64_t keep = 1)
-      : directory_(std::move(directory)), world_(world), keep_(keep) {
+  SmallRun(std::string directory, Communicator& world, std::int64_t keep = 1,
+           std::optional<Encryption> encryption = std::nullopt)
+      : directory_(std::move(directory)), world_(world), keep_(keep), encryption_(std::move(encryption)) {
     world_.set_logical_ranks(4);
   }
 
@@ -52,11 +53,14 @@ class SmallRun {
   bool holds(double value) const { return model_.holds(value) && optimizer_.holds(value); }
 
  private:
-  CheckpointerOptions options() const { return {.keep = keep_, .timeout = std::chrono::seconds(20)}; }
+  CheckpointerOptions options() const {
+    return {.keep = keep_, .encrypt = encryption_, .timeout = std::chrono::seconds(20)};
+  }
 
   const std::string directory_;
   Communicator& world_;
   const std::int64_t keep_;
+  const std::optional<Encryption> encryption_;
   Part model_ = a_model(5000), optimizer_ = an_optimizer();
   TrainState state_{model_, optimizer_};
   std::optional<Checkpointer> checkpoints_;
