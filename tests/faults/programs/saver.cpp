@@ -1,7 +1,7 @@
 // saver RUN LOG [without-fsync]: saves one step after the other on two ranks and appends the number of each that was
-// acknowledged to LOG, until it is killed. saver RUN: restores, checks, and prints the number of steps.
-#include <fmt/format.h>
+// acknowledged to LOG, until it is killed. saver RUN: verifies every checkpoint, restores, and prints the number of steps.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -9,6 +9,7 @@
 #include "tests/faults/interpose.h"
 #include "tests/faults/run.h"
 #include "tests/support/ranks.h"
+#include "tutti/checkpoint/checkpoint.h"
 
 namespace {
 
@@ -21,12 +22,17 @@ void save_for_ever(const std::string& run, const std::string& log) {
     for (auto step = small.restore();; ++step) {
       small.save(step);
       const auto line = fmt::format("{}\n", step + 1);
-      if (world.rank() == 0 && ::write(told, line.data(), line.size()) < 0) throw std::runtime_error("the log");
+      if (world.rank() == 0 && ::write(told, line.data(), line.size()) < 0)
+        throw std::runtime_error("the log");
     }
   });
 }
 
+// Every checkpoint there is, and not the newest alone, has to be whole.
 void print_steps(const std::string& run) {
+  for (const auto& path : Checkpoint::list(run)) {
+    for (const auto& damage : Checkpoint(path).verify()) throw std::runtime_error(damage.message);
+  }
   test::on_ranks(2, [&](Communicator& world) {
     const auto steps = test::SmallRun(run, world, 2).restore();
     if (steps < 0) throw std::runtime_error("what was loaded is not of one step");
