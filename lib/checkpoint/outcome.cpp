@@ -13,7 +13,7 @@ constexpr std::int64_t no_memory = -1;
 
 }  // namespace
 
-void throw_out_of_memory() { throw out_of_memory; }
+void throw_out_of_memory() { throw OutOfMemory(out_of_memory); }
 
 void give_up(Communicator& world) {
   try {
