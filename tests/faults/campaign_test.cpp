@@ -154,9 +154,9 @@ class Campaign : public ::testing::TestWithParam<Strike> {
   // Attempts it with one call after the other, until there is none left to fail. It returns the call, or "" then.
   void each_call(const std::function<std::string(int)>& attempt) {
     int calls = 0;
-    // Between them, the strikes are at every call; each is at all of them with TUTTI_FAULTS=all.
-    const int stride = all_of_them() ? 1 : 12;
-    const int first = all_of_them() ? 1 : 1 + place_of(GetParam()) % stride;
+    // Each call meets one of the strikes; all of them with TUTTI_FAULTS=all.
+    const int stride = all_of_them() ? 1 : static_cast<int>(std::size(strikes));
+    const int first = all_of_them() ? 1 : 1 + place_of(GetParam());
     for (int at = first;; at += stride) {
       ASSERT_LT(at, 1000);
       const auto call = attempt(at);
