@@ -73,4 +73,11 @@ class Gpt : public Module {
 /// masks that older files hold ("h.0.attn.bias") are left out.
 NamedTensors from_hugging_face(const NamedTensors& state);
 
+/// The way back, of Gpt::state_dict: what Hugging Face's GPT2LMHeadModel takes.
+///
+///     safetensors::save("model.safetensors", nn::to_hugging_face(model.state_dict()), {{"format", "pt"}});
+///
+/// The same bits: a state dict of a GPT2LMHeadModel that went through both is what it was, less the masks.
+NamedTensors to_hugging_face(const NamedTensors& state);
+
 }  // namespace tutti::nn
