@@ -1,6 +1,4 @@
-#include <gmock/gmock.h>
-
-#include <cstring>
+#include <gtest/gtest.h>
 
 #include "tests/support/files.h"
 #include "tutti/checkpoint/safetensors.h"
@@ -9,8 +7,6 @@
 
 namespace tutti::safetensors {
 namespace {
-
-using testing::HasSubstr;
 
 TEST(SafetensorsTensor, RoundTripsEveryDtype) {
   test::TemporaryDirectory directory;
@@ -51,40 +47,6 @@ TEST(SafetensorsTensor, SavesViewsAndParameters) {
   }
   EXPECT_EQ(back.size(), 4u);
   EXPECT_THROW(save(directory / "y", {{"none", Tensor()}}), CheckpointError);
-}
-
-// Legal for the format, but strides of such a tensor would overflow.
-TEST(SafetensorsTensor, RefusesHugeSizesBesideZero) {
-  test::TemporaryDirectory directory;
-  for (const char* shape :
-       {"0,4611686018427387904,4611686018427387904", "0,9223372036854775808", "0,4611686018427387904"}) {
-    const auto header =
-        std::string(R"({"x":{"dtype":"F32","shape":[)") + shape + R"(],"data_offsets":[0,0]}})";
-    std::string length(8, '\0');
-    length[0] = static_cast<char>(header.size());
-    test::write_file(directory / "x", length + header);
-    EXPECT_EQ(Reader(directory / "x").entries().size(), 1u);
-    try {
-      load(directory / "x");
-      FAIL() << "accepted";
-    } catch (const CheckpointError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("its sizes overflow 63 bits"));
-    }
-  }
-}
-
-// The data start wherever the header ends; elements must not be touched as if they were aligned there.
-TEST(SafetensorsTensor, ReadsUnalignedData) {
-  test::TemporaryDirectory directory;
-  std::string header = R"({"x":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}})";
-  while (header.size() % 8 != 3) header += ' ';
-  const double value = 0.1;
-  std::string file(8, '\0');
-  file[0] = static_cast<char>(header.size());
-  file += header;
-  file.append(reinterpret_cast<const char*>(&value), 8);
-  test::write_file(directory / "x", file);
-  EXPECT_EQ(load(directory / "x")[0].tensor.item<double>(), 0.1);
 }
 
 }  // namespace
