@@ -57,6 +57,16 @@ safetensors("nested", {"x": {"dtype": {"y": {}}}})
 types = ["F64", "I64", "I32", "F16", "BF16", "U8"]
 sizes = [8, 8, 4, 2, 2, 1]
 safetensors("types", {t: tensor(t, [1, 1], sum(sizes[:i]), sum(sizes[: i + 1])) for i, t in enumerate(types)}, bytes(range(25)))
+foreign = ["U64", "C64", "U32", "U16", "I16", "F8_E5M2FNUZ", "F8_E4M3FNUZ", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8"]
+sizes = [8, 8, 4, 2, 2, 1, 1, 1, 1, 1, 1]
+tensors = {t: tensor(t, [1], sum(sizes[:i]), sum(sizes[: i + 1])) for i, t in enumerate(foreign)}
+safetensors("foreign-types", tensors | {"F6": tensor("F6_E3M2", [4], 30, 33)}, bytes(range(33)))
+safetensors("parts", {"x": tensor("I32", [7], 0, 28), "flags": tensor("BOOL", [4], 28, 32)}, bytes(range(28)) + b"\1\0\0\1")
+safetensors("tail", {"x": tensor("F32", [2], 0, 8)}, bytes(8) + b"<html>")
+safetensors("tail-after-nothing", {}, b"PK\3\4")
+safetensors("tail-and-hole", {"a": tensor("U8", [1], 0, 1), "b": tensor("U8", [1], 2, 3)}, b"abcd")
+safetensors("tail-and-no-elements", {"a": tensor("U8", [1], 0, 1), "b": tensor("F64", [0, 9], 1, 1)}, b"abc")
+safetensors("unaligned", {"a": tensor("U8", [1], 0, 1), "b": tensor("F64", [1], 1, 9)}, bytes(9))
 pair = json.dumps(one)
 put("safetensors", "duplicate-name", header('{"x":%s,"x":%s}' % (pair, pair), bytes(4)))
 put("safetensors", "duplicate-field", header('{"x":{"dtype":"U8","dtype":"U8","shape":[],"data_offsets":[0,1]}}', b"a"))
