@@ -8,3 +8,4 @@
 #include "tests/docs/data_parallel.h"
 
 std::span<const std::byte> next_rows();
+void train(tutti::nn::Gpt& gpt);
