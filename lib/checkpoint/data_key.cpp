@@ -31,7 +31,7 @@ DataKeyPointer make_data_key(const Directory& directory, const std::string& uuid
                              const Encryption& encryption) {
   auto sealed = seal(uuid, encryption.recipients);
   directory.write(std::string(key_blob_name), sealed.text);
-  return std::make_shared<DataKey>(std::move(sealed.data_key), uuid, steps);
+  return std::make_shared<DataKey>(DataKey{std::move(sealed.data_key), uuid, steps});
 }
 
 DataKeyPointer unlock(const Directory& directory, std::int64_t steps, const Encryption* encryption) {
@@ -43,7 +43,7 @@ DataKeyPointer unlock(const Directory& directory, std::int64_t steps, const Encr
   require_encrypted(names, directory.path());
   const std::string name(key_blob_name);
   auto opened = open(directory.read(name, max_key_blob_bytes), encryption->recipients, directory.path(name));
-  return std::make_shared<DataKey>(std::move(opened.data_key), std::move(opened.uuid), steps);
+  return std::make_shared<DataKey>(DataKey{std::move(opened.data_key), std::move(opened.uuid), steps});
 }
 
 DataKeyPointer share(DataKeyPointer of_first, Communicator& world) {
