@@ -45,7 +45,7 @@ class Run {
   }
 
  private:
-  static constexpr std::int64_t width = 512;
+  static constexpr std::int64_t width = TEST_SLOWDOWN > 1 ? 64 : 512;
 
   static nn::Sequential a_model() {
     const std::int64_t hidden = all_of_them() ? 16380 : 510;

@@ -1,10 +1,12 @@
-// The commands of tutti-ckpt: one file each.
+// The commands of tutti-ckpt: one file each. They return the exit code.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <functional>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "tutti/checkpoint/upkeep.h"
 
 namespace tutti::ckpt {
 
@@ -20,34 +22,38 @@ struct Common {
   std::vector<std::string> key_files;
 };
 
-// Returns the exit code.
-using Action = std::function<int()>;
+// List the checkpoints of a run, newest first.
+int ls(const std::string& run, const Common& common);
 
-// Each adds its options to the subcommand and returns what it does; `common` is filled in by then.
-Action add_ls(CLI::App& app, const Common& common);
-Action add_show(CLI::App& app, const Common& common);
-Action add_verify(CLI::App& app, const Common& common);
-Action add_diff(CLI::App& app, const Common& common);
-Action add_export(CLI::App& app, const Common& common);
-Action add_import(CLI::App& app, const Common& common);
-Action add_rewrap(CLI::App& app, const Common& common);
-Action add_prune(CLI::App& app, const Common& common);
+// Tell what a checkpoint holds.
+int show(const std::string& path, bool with_fingerprint, const Common& common);
 
-struct Command {
-  const char* name;
-  const char* text;
-  Action (*add)(CLI::App& app, const Common& common);
+// Read every byte of a checkpoint, or of all of a run, and name what is damaged.
+int verify(const std::string& path, const Common& common);
+
+// Compare the tensors of two checkpoints; no parts are all.
+int diff(const std::string& a, const std::string& b, const std::vector<std::string>& parts,
+         const Common& common);
+
+struct ExportOptions {
+  std::string from, to;
+  std::vector<std::string> parts = {"model"};
+  std::uint64_t max_shard_bytes = 0;
 };
+int export_to(const ExportOptions& options, const Common& common);
 
-inline constexpr Command commands[] = {
-    {"ls", "List the checkpoints of a run, newest first", add_ls},
-    {"show", "Tell what a checkpoint holds", add_show},
-    {"verify", "Read every byte and name what is damaged", add_verify},
-    {"diff", "Compare the tensors of two checkpoints", add_diff},
-    {"export", "Write safetensors files for Python, and Hugging Face's tools", add_export},
-    {"import", "Make a checkpoint of safetensors files", add_import},
-    {"rewrap", "Let other keys open an encrypted checkpoint, and the old ones no more", add_rewrap},
-    {"prune", "Remove old checkpoints of a run, and what interrupted saves left", add_prune},
+struct ImportOptions {
+  std::string from, to;
+  std::string part = "model";
+  std::optional<std::int64_t> steps;
+  std::int64_t logical_ranks = 1;
 };
+int import_from(const ImportOptions& options, const Common& common);
+
+// Let other keys open an encrypted checkpoint, or all of a run, and the old ones no more.
+int rewrap(const std::string& path, const std::vector<std::string>& recipients, const Common& common);
+
+// Remove old checkpoints of a run, and what interrupted saves left.
+int prune(const std::string& run, checkpoint::PruneOptions options, const Common& common);
 
 }  // namespace tutti::ckpt

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <memory>
 
 #include "ckpt/command.h"
 #include "ckpt/compare.h"
@@ -112,6 +111,8 @@ void print(const Comparison& comparison) {
   if (comparison.equal()) fmt::print("equal: {} tensors\n", comparison.a.size());
 }
 
+}  // namespace
+
 int diff(const std::string& path_a, const std::string& path_b, const std::vector<std::string>& parts,
          const Common& common) {
   const auto a = open(path_a, common), b = open(path_b, common);
@@ -123,25 +124,6 @@ int diff(const std::string& path_a, const std::string& path_b, const std::vector
     print(comparison);
   }
   return comparison.equal() ? success : found;
-}
-
-}  // namespace
-
-Action add_diff(CLI::App& app, const Common& common) {
-  struct Options {
-    std::string a, b;
-    std::vector<std::string> parts = {"all"};
-  };
-  const auto options = std::make_shared<Options>();
-  app.add_option("A", options->a, "Directory of a checkpoint")->required();
-  app.add_option("B", options->b, "Another")->required();
-  app.add_option("--parts", options->parts, "Compare these, as model,optimizer")
-      ->delimiter(',')
-      ->type_name("PART,...")
-      ->allow_extra_args(false)
-      ->default_str("all");
-  app.footer("Bits are compared: 0 and -0 differ, by 0, and a NaN equals one of the same bits.");
-  return [&common, options] { return diff(options->a, options->b, parts_of(options->parts), common); };
 }
 
 }  // namespace tutti::ckpt

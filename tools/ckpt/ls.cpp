@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <memory>
 #include <optional>
 
 #include "ckpt/command.h"
@@ -91,6 +90,8 @@ void print(const std::vector<Line>& lines) {
   print_table(rows);
 }
 
+}  // namespace
+
 int ls(const std::string& run, const Common& common) {
   std::vector<Line> lines;
   bool damage = false;
@@ -106,15 +107,6 @@ int ls(const std::string& run, const Common& common) {
     print(lines);
   }
   return damage ? found : success;
-}
-
-}  // namespace
-
-Action add_ls(CLI::App& app, const Common& common) {
-  const auto run = std::make_shared<std::string>();
-  app.add_option("RUN", *run, "Directory of a run")->required();
-  app.footer("Manifests and sizes of files are looked at; verify reads the files.");
-  return [&common, run] { return ls(*run, common); };
 }
 
 }  // namespace tutti::ckpt

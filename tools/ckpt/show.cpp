@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <memory>
-
 #include "ckpt/command.h"
 #include "ckpt/open.h"
 #include "ckpt/text.h"
@@ -54,6 +52,8 @@ void print(const Checkpoint& checkpoint) {
   print_table(rows);
 }
 
+}  // namespace
+
 int show(const std::string& path, bool with_fingerprint, const Common& common) {
   const auto checkpoint = open(path, common);
   const auto fingerprint = with_fingerprint ? checkpoint.fingerprint() : "";
@@ -66,20 +66,6 @@ int show(const std::string& path, bool with_fingerprint, const Common& common) {
   if (with_fingerprint) fmt::print("{:<14} {}\n", "fingerprint", fingerprint);
   print(checkpoint);
   return success;
-}
-
-}  // namespace
-
-Action add_show(CLI::App& app, const Common& common) {
-  struct Options {
-    std::string path;
-    bool fingerprint = false;
-  };
-  const auto options = std::make_shared<Options>();
-  app.add_option("CHECKPOINT", options->path, "Directory of a checkpoint")->required();
-  app.add_flag("--fingerprint", options->fingerprint,
-               "Also tutti::fingerprint of the state; everything is read, and memory for all is needed");
-  return [&common, options] { return show(options->path, options->fingerprint, common); };
 }
 
 }  // namespace tutti::ckpt

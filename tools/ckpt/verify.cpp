@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <memory>
 
 #include "ckpt/command.h"
 #include "ckpt/open.h"
@@ -58,6 +57,8 @@ nlohmann::ordered_json to_json(const Outcome& outcome) {
           {"damage", places}};
 }
 
+}  // namespace
+
 int verify(const std::string& given, const Common& common) {
   bool damage = false;
   auto all = nlohmann::ordered_json::array();
@@ -76,15 +77,6 @@ int verify(const std::string& given, const Common& common) {
   }
   if (common.json) print_json({{"checkpoints", all}});
   return damage ? found : success;
-}
-
-}  // namespace
-
-Action add_verify(CLI::App& app, const Common& common) {
-  const auto path = std::make_shared<std::string>();
-  app.add_option("CHECKPOINT|RUN", *path, "Directory of a checkpoint, or of a run: all of its checkpoints")
-      ->required();
-  return [&common, path] { return verify(*path, common); };
 }
 
 }  // namespace tutti::ckpt
