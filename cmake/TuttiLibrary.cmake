@@ -40,6 +40,7 @@ endif()
 set(tutti_kernels ${tutti_sources})
 list(FILTER tutti_kernels INCLUDE REGEX "/kernels/cpu/")
 set_source_files_properties(${tutti_kernels} PROPERTIES
+  SKIP_PRECOMPILE_HEADERS ON  # which are of other options
   COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:${vectorise}>;-fno-math-errno;-fno-trapping-math")
 
 add_library(tutti STATIC ${tutti_sources})
