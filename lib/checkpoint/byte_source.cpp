@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
+#include <mutex>
+#include <vector>
 
 #include "checkpoint/disk_file.h"
 #include "checkpoint/stream_cipher.h"
@@ -50,22 +51,52 @@ class EncryptedFile : public ByteSource {
     const std::uint64_t all = decryptor_.plaintext_bytes();
     if (offset >= all || bytes == 0) return 0;
     const std::uint64_t end = std::min(offset + bytes, all);
-    const Pages sealed(stream::segment_bytes), plain(stream::segment_bytes);
-    for (auto segment = stream::segment_of(offset); segment <= stream::segment_of(end - 1); ++segment) {
-      const auto text = load(segment, sealed);
-      const auto [first, last] = stream::plaintext_range(segment, all);
-      if (first >= offset && last <= end) {
-        decryptor_.decrypt(segment, text, {to + (first - offset), last - first});
-        continue;
+    const Borrowed memory(*this);
+    const auto& [sealed, plain] = *memory.pair;
+    const auto behind = stream::segment_of(end - 1) + 1;
+    for (auto segment = stream::segment_of(offset); segment < behind;) {
+      const auto stop = std::min(segment + at_once, behind);
+      auto texts = load(segment, stop, sealed);
+      for (; segment < stop; ++segment) {
+        const auto text = texts.first(stream::bytes_of_segment(segment, all));
+        texts = texts.subspan(text.size());
+        const auto [first, last] = stream::plaintext_range(segment, all);
+        if (first >= offset && last <= end) {
+          decryptor_.decrypt(segment, text, {to + (first - offset), last - first});
+          continue;
+        }
+        decryptor_.decrypt(segment, text, plain.span().first(last - first));
+        const auto from = std::max(first, offset);
+        std::memcpy(to + (from - offset), plain.data() + (from - first), std::min(last, end) - from);
       }
-      decryptor_.decrypt(segment, text, plain.span().first(last - first));
-      const auto from = std::max(first, offset);
-      std::memcpy(to + (from - offset), plain.data() + (from - first), std::min(last, end) - from);
     }
     return end - offset;
   }
 
  private:
+  static constexpr std::uint64_t at_once = 4;  // segments, in one read
+  struct Pair {
+    Pages sealed{at_once * stream::segment_bytes}, plain{stream::segment_bytes};
+  };
+  // Kept for the next read: fresh memory costs as much as decrypting into it.
+  struct Borrowed {
+    explicit Borrowed(const EncryptedFile& from) : file(from) {
+      const std::lock_guard lock(file.mutex_);
+      if (file.free_.empty()) {
+        pair = std::make_unique<Pair>();
+      } else {
+        pair = std::move(file.free_.back());
+        file.free_.pop_back();
+      }
+    }
+    ~Borrowed() {
+      const std::lock_guard lock(file.mutex_);
+      file.free_.push_back(std::move(pair));
+    }
+    const EncryptedFile& file;
+    std::unique_ptr<Pair> pair;
+  };
+
   static StreamDecryptor decryptor(int descriptor, const std::string& path, const std::string& name,
                                    const DataKey& key) {
     std::array<std::byte, stream::header_bytes> header{};
@@ -73,9 +104,11 @@ class EncryptedFile : public ByteSource {
     return StreamDecryptor(key.key, key.associated_data(name), path, file_size(descriptor, path), header);
   }
 
-  std::span<const std::byte> load(std::uint64_t segment, const Pages& memory) const {
-    const auto expected = stream::bytes_of_segment(segment, decryptor_.plaintext_bytes());
+  // Segments [segment, stop) as they are on disk.
+  std::span<const std::byte> load(std::uint64_t segment, std::uint64_t stop, const Pages& memory) const {
     const auto begin = segment * stream::segment_bytes;
+    const auto expected = (stop - 1 - segment) * stream::segment_bytes +
+                          stream::bytes_of_segment(stop - 1, decryptor_.plaintext_bytes());
     const auto got = read_at(descriptor_.get(), memory.data(), round_up(expected), begin, path_);
     from_disk_ += got;
     if (got < expected) {
@@ -88,6 +121,8 @@ class EncryptedFile : public ByteSource {
 
   Descriptor descriptor_;
   StreamDecryptor decryptor_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Pair>> free_;
 };
 
 }  // namespace

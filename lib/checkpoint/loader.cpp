@@ -34,6 +34,7 @@ void check_logical_ranks(const Manifest& manifest, const std::string& path, cons
 // What a state consists of.
 struct Wishes {
   ShardedTensors tensors;
+  std::map<std::string, Tensor, std::less<>> in_place;
   std::vector<std::string>
       untold;  // roles of parts that have no state now, as loaders in the middle of a step
 };
@@ -47,6 +48,7 @@ Wishes wishes_of(const TrainState& state) {
       wishes.untold.push_back(part.role);
     }
   }
+  for (const auto& [name, tensor] : state.in_place()) wishes.in_place.emplace(name, tensor);
   return wishes;
 }
 
@@ -108,22 +110,41 @@ void check_bools(const NamedTensor& part, const std::string& path) {
                           path);
 }
 
-// The local parts of `state`, as the checkpoint has them.
-NamedTensors read(OpenCheckpoint& checkpoint, const ByName& places, const ShardedTensors& state, int rank,
-                  const std::shared_ptr<Pages>& memory, std::uint64_t& bytes_read) {
+// What is read to memory of its own first, since a part has to be asked whether it takes it.
+struct Rest {
+  NamedTensors tensors;
+  std::vector<Wanted> wanted;
+};
+
+Rest rest_of(const ShardedTensors& state, const Wishes& wishes, const ByName& places, int rank,
+             const std::shared_ptr<Pages>& memory) {
+  std::vector<const ShardedTensor*> tensors;
   std::size_t bytes = 0;
-  for (const auto& tensor : state) bytes += Landing::room_for(tensor.local);
+  for (const auto& tensor : state) {
+    if (wishes.in_place.contains(tensor.name)) continue;
+    tensors.push_back(&tensor);
+    bytes += Landing::room_for(tensor.local);
+  }
   Landing landing(memory, bytes);
-  NamedTensors parts;
+  Rest rest;
+  for (const auto* tensor : tensors) {
+    rest.tensors.push_back({tensor->name, landing.take(tensor->local.shape(), tensor->local.dtype())});
+    rest.wanted.push_back({places.at(tensor->name), tensor->sharding.range(rank, tensor->bytes()),
+                           static_cast<std::byte*>(rest.tensors.back().tensor.raw_data())});
+  }
+  return rest;
+}
+
+std::vector<Wanted> wanted_in_place(const ShardedTensors& state, const Wishes& wishes, const ByName& places,
+                                    int rank) {
   std::vector<Wanted> wanted;
   for (const auto& tensor : state) {
-    parts.push_back({tensor.name, landing.take(tensor.local.shape(), tensor.local.dtype())});
+    const auto found = wishes.in_place.find(tensor.name);
+    if (found == wishes.in_place.end()) continue;
     wanted.push_back({places.at(tensor.name), tensor.sharding.range(rank, tensor.bytes()),
-                      static_cast<std::byte*>(parts.back().tensor.raw_data())});
+                      static_cast<std::byte*>(found->second.raw_data())});
   }
-  bytes_read = checkpoint.read(wanted);
-  for (const auto& part : parts) check_bools(part, checkpoint.path());
-  return parts;
+  return wanted;
 }
 
 // What is wrong with the checkpoint, and not with what it is to be put into.
@@ -142,10 +163,11 @@ void read_together(Communicator& world, const std::string& path, const std::func
   }
 }
 
-// A collective call. `steps` where the directory is known to be of that step.
+// A collective call. `steps` where the directory is known to be of that step. `begun` becomes true when the state begins to
+// be overwritten, which it is even if the rest of a tensor cannot be read then.
 Restored load_one(const std::string& path, std::optional<std::int64_t> steps, Communicator& world,
                   const TrainState& state, const Wishes& wishes, const std::optional<Encryption>& keys,
-                  const std::shared_ptr<Pages>& memory) {
+                  const std::shared_ptr<Pages>& memory, bool& begun) {
   // Not for passing over: a run without its keys would begin anew, and one in plaintext may be forged.
   DataKeyPointer key;
   together(world, path, [&] {
@@ -172,19 +194,34 @@ Restored load_one(const std::string& path, std::optional<std::int64_t> steps, Co
     shards = completed(wishes, checkpoint->manifest());
     places = match(checkpoint->manifest(), path, shards);
   });
-  NamedTensors parts;
+  Rest rest;
   read_together(world, path, [&] {
-    parts = read(*checkpoint, places, shards, world.rank(), memory, restored.bytes_read);
+    rest = rest_of(shards, wishes, places, world.rank(), memory);
+    restored.bytes_read = checkpoint->read(rest.wanted);
+    for (const auto& tensor : rest.tensors) check_bools(tensor, path);
   });
   // By itself, since a part may be one that loads by collectives.
   together(world, path, [&] {
     try {
-      state.load(parts);
+      state.load_rest(rest.tensors);
     } catch (const Error& error) {
       throw CheckpointError(fmt::format("checkpoint: {} does not fit: {}", path, error.what()), path);
     }
   });
+  begun = begun || std::ranges::any_of(state.parts(), [](const auto& part) { return bool(part.in_place); });
+  read_together(world, path, [&] {
+    restored.bytes_read += checkpoint->read(wanted_in_place(shards, wishes, places, world.rank()));
+  });
+  together(world, path, [&] { state.loaded(); });
   return restored;
+}
+
+constexpr auto overwritten = "; the state is overwritten in part, and has to be set anew";
+
+// In a handler of `error`.
+[[noreturn]] void rethrow(const CheckpointError& error, bool begun) {
+  if (!begun || dynamic_cast<const OutOfMemory*>(&error)) throw;
+  throw CheckpointError(std::string(error.what()) + overwritten, error.file(), error.offset());
 }
 
 // Looks anew each time: a saver may be at work in the directory. -1 where there is none that was not tried. A collective
@@ -216,7 +253,12 @@ bool is_gone(const std::string& directory, Communicator& world, std::int64_t ste
 }  // namespace
 
 Restored load(const std::string& path, Communicator& world, const TrainState& state) {
-  return load_one(path, std::nullopt, world, state, wishes_of(state), std::nullopt, nullptr);
+  bool begun = false;
+  try {
+    return load_one(path, std::nullopt, world, state, wishes_of(state), std::nullopt, nullptr, begun);
+  } catch (const CheckpointError& error) {
+    rethrow(error, begun);
+  }
 }
 
 Restored restore(const std::string& directory, Communicator& world, const TrainState& state,
@@ -227,19 +269,20 @@ Restored restore(const std::string& directory, Communicator& world, const TrainS
   const auto wishes = wishes_of(state);
   std::vector<std::int64_t> tried;
   std::vector<Restored::PassedOver> passed_over;
+  bool begun = false;
   while (true) {
     const auto steps = newest(directory, world, tried);
     if (steps < 0) break;
     tried.push_back(steps);
     const auto path = directory + "/" + step_name(steps);
     try {
-      auto restored = load_one(path, steps, world, state, wishes, keys, memory);
+      auto restored = load_one(path, steps, world, state, wishes, keys, memory, begun);
       restored.passed_over = std::move(passed_over);
       restored.elapsed = std::chrono::steady_clock::now() - begin;
       return restored;
     } catch (const CheckpointError& error) {
       if (is_gone(directory, world, steps)) continue;  // a saver at work has newer ones
-      if (!dynamic_cast<const Damaged*>(&error)) throw;
+      if (!dynamic_cast<const Damaged*>(&error)) rethrow(error, begun);
       passed_over.push_back({path, error.what()});
       damaged.push_back(steps);
       logging::write(logging::Level::warning,
@@ -249,9 +292,9 @@ Restored restore(const std::string& directory, Communicator& world, const TrainS
   if (passed_over.empty()) return {};
   std::vector<std::string> reasons;
   for (const auto& [path, reason] : passed_over) reasons.push_back(reason);
-  throw CheckpointError(
-      fmt::format("checkpoint: every checkpoint in {} is damaged: {}", directory, fmt::join(reasons, "; ")),
-      directory);
+  throw CheckpointError(fmt::format("checkpoint: every checkpoint in {} is damaged: {}{}", directory,
+                                    fmt::join(reasons, "; "), begun ? overwritten : ""),
+                        directory);
 }
 
 }  // namespace tutti::checkpoint

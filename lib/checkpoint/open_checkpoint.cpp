@@ -29,7 +29,8 @@ bool lock_shared(int descriptor) {
   }
 }
 
-unsigned reader_threads() { return std::clamp(std::thread::hardware_concurrency(), 1U, 4U); }
+// Most of them wait for the disk.
+unsigned reader_threads() { return std::clamp(std::thread::hardware_concurrency(), 4U, 8U); }
 
 }  // namespace
 
@@ -64,7 +65,7 @@ const ShardFile& OpenCheckpoint::file(std::size_t index) {
 }
 
 // Of what is encrypted, whole segments are read, and those at both ends of a block twice.
-std::uint64_t OpenCheckpoint::block() const { return (key_ ? 16 : 4) << 20; }
+std::uint64_t OpenCheckpoint::block() const { return (key_ ? 16 : 2) << 20; }
 
 std::uint64_t OpenCheckpoint::from_disk() const {
   std::uint64_t bytes = 0;

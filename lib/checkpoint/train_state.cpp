@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
+#include <string_view>
 
 #include "checkpoint/landing.h"
 #include "tutti/core/error.h"
@@ -27,11 +31,19 @@ NamedTensors copied(const NamedTensors& state) {
   return copy;
 }
 
-// What to go back to when a later part fails: nothing where the part refuses to tell, as loaders do in the middle of a
-// step.
-std::optional<NamedTensors> state_now(const TrainState::Part& part) {
+NamedTensors local_state(const TrainState::Part& part) {
+  return part.shards ? local(part.shards()) : part.state_dict();
+}
+
+// What to go back to when a later part fails, of the tensors that `given` has: nothing where the part refuses to tell, as
+// loaders do in the middle of a step.
+std::optional<NamedTensors> state_now(const TrainState::Part& part, const NamedTensors& given) {
   try {
-    return copied(part.shards ? local(part.shards()) : part.state_dict());
+    auto state = local_state(part);
+    std::set<std::string_view> names;
+    for (const auto& tensor : given) names.insert(tensor.name);
+    std::erase_if(state, [&](const NamedTensor& tensor) { return !names.contains(tensor.name); });
+    return copied(state);
   } catch (const DataError&) {
     return std::nullopt;
   }
@@ -48,8 +60,38 @@ std::int64_t bytes_of(const TrainState::Part& part) {
   }
 }
 
+using Put = std::function<void(const TrainState::Part&, const NamedTensors&)>;
+
 void put_back(const TrainState::Part& part, const NamedTensors& state) {
   part.shards ? part.load_shards(state) : part.load_state_dict(state);
+}
+
+void put_rest(const TrainState::Part& part, const NamedTensors& rest) {
+  part.in_place ? part.load_rest(rest) : put_back(part, rest);
+}
+
+bool is_plain_memory(const Tensor& tensor) {
+  return tensor.device().is_cpu() && tensor.is_contiguous() && tensor.numel() > 0 &&
+         tensor.dtype() != DType::bool_;
+}
+
+// Without those that share memory: tied ones, say, which are checked against each other.
+NamedTensors without_overlaps(NamedTensors tensors) {
+  const auto begin = [](const NamedTensor& named) {
+    return reinterpret_cast<std::uintptr_t>(named.tensor.raw_data());
+  };
+  std::ranges::sort(tensors, {}, begin);
+  NamedTensors alone;
+  std::uintptr_t end = 0;  // of all before
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const auto from = begin(tensors[i]);
+    const auto bytes =
+        static_cast<std::size_t>(tensors[i].tensor.numel()) * size_of(tensors[i].tensor.dtype());
+    const bool last = i + 1 == tensors.size();
+    if (from >= end && (last || begin(tensors[i + 1]) >= from + bytes)) alone.push_back(tensors[i]);
+    end = std::max(end, from + bytes);
+  }
+  return alone;
 }
 
 std::map<std::string, NamedTensors> by_role(const std::vector<TrainState::Part>& parts,
@@ -64,6 +106,31 @@ std::map<std::string, NamedTensors> by_role(const std::vector<TrainState::Part>&
     found->second.push_back({name.substr(dot + 1), tensor});
   }
   return roles;
+}
+
+// Where a part refuses what it is given, those before it get back what they had.
+void load_all(const std::vector<TrainState::Part>& parts, const NamedTensors& state, const Put& put) {
+  const auto roles = by_role(parts, state);
+  // Of the last one no copy is needed to go back to, so that is the largest.
+  std::vector<const TrainState::Part*> order;
+  for (const auto& part : parts) order.push_back(&part);
+  const auto largest =
+      std::ranges::max_element(order, {}, [](const TrainState::Part* part) { return bytes_of(*part); });
+  if (largest != order.end()) std::rotate(largest, largest + 1, order.end());
+  std::vector<std::optional<NamedTensors>> before;
+  try {
+    for (const auto* part : order) {
+      const auto& given = roles.at(part->role);
+      auto copy = part == order.back() ? std::nullopt : state_now(*part, given);
+      put(*part, given);
+      before.push_back(std::move(copy));
+    }
+  } catch (...) {
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      if (before[i]) put(*order[i], *before[i]);
+    }
+    throw;
+  }
 }
 
 // Seed and position of each, i64 [2].
@@ -157,25 +224,25 @@ ShardedTensors TrainState::shards() const {
   return all;
 }
 
-void TrainState::load(const NamedTensors& shards) const {
-  const auto roles = by_role(parts_, shards);
-  // Of the last one no copy is needed to go back to, so that is the largest.
-  std::vector<const Part*> order;
-  for (const auto& part : parts_) order.push_back(&part);
-  const auto largest = std::ranges::max_element(order, {}, [](const Part* part) { return bytes_of(*part); });
-  if (largest != order.end()) std::rotate(largest, largest + 1, order.end());
-  std::vector<std::optional<NamedTensors>> before;
-  try {
-    for (const auto* part : order) {
-      auto copy = part == order.back() ? std::nullopt : state_now(*part);
-      put_back(*part, roles.at(part->role));
-      before.push_back(std::move(copy));
+void TrainState::load(const NamedTensors& shards) const { load_all(parts_, shards, put_back); }
+
+NamedTensors TrainState::in_place() const {
+  NamedTensors all;
+  for (const auto& part : parts_) {
+    if (!part.in_place) continue;
+    for (auto& [name, tensor] : part.in_place()) {
+      if (is_plain_memory(tensor)) all.push_back({part.role + "." + name, tensor});
     }
-  } catch (...) {
-    for (std::size_t i = 0; i < before.size(); ++i) {
-      if (before[i]) put_back(*order[i], *before[i]);
-    }
-    throw;
+  }
+  return without_overlaps(std::move(all));
+}
+
+void TrainState::load_rest(const NamedTensors& rest) const { load_all(parts_, rest, put_rest); }
+
+void TrainState::loaded() const {
+  for (const auto& [name, tensor] : in_place()) tensor.storage()->bump_version();
+  for (const auto& part : parts_) {
+    if (part.loaded) part.loaded();
   }
 }
 

@@ -95,7 +95,7 @@ void Optimizer::zero_grad(bool set_to_none) {
 
 void Optimizer::set_lr(double lr) { std::ranges::fill(rates_, lr); }
 
-NamedTensors Optimizer::state_dict() const {
+NamedTensors Optimizer::in_place() const {
   NamedTensors state;
   for (const auto& slot : slots_) {
     state.push_back({"step." + slot.name, slot.step});
@@ -103,6 +103,11 @@ NamedTensors Optimizer::state_dict() const {
       state.push_back({state_names_[i] + "." + slot.name, slot.state[i]});
     }
   }
+  return state;
+}
+
+NamedTensors Optimizer::state_dict() const {
+  NamedTensors state = in_place();
   state.push_back({"kind", kind_of(name_)});
   return state;
 }

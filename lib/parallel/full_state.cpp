@@ -48,6 +48,10 @@ ShardedTensors DataParallel::FullModel::shards() const {
 
 void DataParallel::FullModel::load_shards(const NamedTensors& parts) {
   copy_by_name("model", local(shards()), parts);
+  loaded();
+}
+
+void DataParallel::FullModel::loaded() {
   for (auto& shards : parallel_->engine_->shards) shards.mark_updated();
   if (parallel_->engine_->gathering) parallel_->engine_->gathering->updated();
 }
@@ -71,8 +75,6 @@ ShardedTensors DataParallel::FullState::shards() const {
   }
   return all;
 }
-
-void DataParallel::FullState::load_shards(const NamedTensors& parts) { optimizer_->load_state_dict(parts); }
 
 // State of a slice has the slice's shape, so it stands in a flat buffer as the slice does in the parameters'.
 NamedTensors DataParallel::FullState::state_dict() const {

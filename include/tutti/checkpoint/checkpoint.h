@@ -102,7 +102,8 @@ void save(const TrainState& state, const std::string& directory, Communicator& w
           const SaveOptions& options = {});
 void save(const TrainState& state, const std::string& directory, const SaveOptions& options = {});
 /// Puts such a one back, or one of a Checkpointer; on any number of ranks. Returns the steps done.
-/// \throws CheckpointError when it is damaged, and else as Checkpointer::restore.
+/// \throws CheckpointError when it is damaged, and says whether that leaves `state` overwritten in part; and else as
+///         Checkpointer::restore.
 std::int64_t load(const TrainState& state, const std::string& directory, Communicator& world);
 std::int64_t load(const TrainState& state, const std::string& directory);
 

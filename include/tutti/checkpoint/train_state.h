@@ -27,6 +27,10 @@ class TrainState {
     /// What this rank has of it, and how it takes the local parts of these back; none where every rank has the whole.
     std::function<ShardedTensors()> shards{};
     std::function<void(const NamedTensors&)> load_shards{};
+    /// As of InPlaceStateful; none where it can only be handed its state.
+    std::function<NamedTensors()> in_place{};
+    std::function<void(const NamedTensors&)> load_rest{};
+    std::function<void()> loaded{};
   };
 
   /// The roles go by place: "model", "optimizer", "data". The generators of the model (those of dropout, say) are
@@ -55,6 +59,11 @@ class TrainState {
       added.shards = [&part]() -> ShardedTensors { return std::as_const(part).shards(); };
       added.load_shards = [&part](const NamedTensors& state) { part.load_shards(state); };
     }
+    if constexpr (InPlaceStateful<T>) {
+      added.in_place = [&part]() -> NamedTensors { return std::as_const(part).in_place(); };
+      added.load_rest = [&part](const NamedTensors& rest) { part.load_rest(rest); };
+      added.loaded = [&part] { part.loaded(); };
+    }
     return add(std::move(added));
   }
   TrainState& add(Part part);
@@ -81,6 +90,14 @@ class TrainState {
   /// \throws what the part throws; DataError when there is state for a role that this has not, and for a generator of
   ///         another seed, which is named.
   void load(const NamedTensors& shards) const;
+
+  /// The tensors that can be loaded by writing to their memory, by their full names: those that parts tell of, as far as they
+  /// are contiguous, on the CPU, without overlap, and not of bools, of which not every byte is one.
+  NamedTensors in_place() const;
+  /// As load, of all but those, before they are written to. As much of them may be given as is not going to be.
+  void load_rest(const NamedTensors& rest) const;
+  /// Tells the parts, when they have been written to.
+  void loaded() const;
 
  private:
   TrainState& add_generators(const std::string& role, const std::function<NamedGenerators()>& generators);

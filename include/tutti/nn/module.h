@@ -73,6 +73,10 @@ class Module {
   /// \throws DataError naming what is missing, unexpected (both only if `strict`), of another shape, or given
   ///         different values under two names of one tensor. Nothing is changed when it throws.
   void load_state_dict(const NamedTensors& state, bool strict = true);
+  /// For checkpoints, which are read into the tensors themselves: see InPlaceStateful.
+  NamedTensors in_place() const { return state_dict(); }
+  void load_rest(const NamedTensors& rest) { load_state_dict(rest, false); }
+  void loaded() {}
   /// The generators of all modules, for saving and restoring random states. Several may share a position.
   NamedGenerators generators() const;
   /// Elements in `parameters()`.

@@ -48,6 +48,10 @@ class Optimizer {
   /// \throws DataError naming what is missing, unexpected or of another shape, or both optimizers where the state is
   ///         another's; nothing is changed then.
   void load_state_dict(const NamedTensors& state, bool strict = true);
+  /// For checkpoints, which are read into the tensors themselves: see InPlaceStateful. All but "kind".
+  NamedTensors in_place() const;
+  void load_rest(const NamedTensors& rest) { load_state_dict(rest, false); }
+  void loaded() {}
 
  protected:
   /// A parameter and what the optimizer keeps about it, in the order of `state_names`.

@@ -194,6 +194,10 @@ class DataParallel::FullModel {
   ShardedTensors shards() const;
   /// Puts the local parts back. \throws DataError as the model does.
   void load_shards(const NamedTensors& parts);
+  /// See InPlaceStateful.
+  NamedTensors in_place() const { return local(shards()); }
+  void load_rest(const NamedTensors& rest) { copy_by_name("model", local(shards()), rest, false); }
+  void loaded();
   NamedGenerators generators() const { return parallel_->model_.generators(); }
 
  private:
@@ -212,7 +216,11 @@ class DataParallel::FullState {
   /// What this rank has of it. No communication.
   ShardedTensors shards() const;
   /// Puts the local parts back. \throws DataError as the optimizer does.
-  void load_shards(const NamedTensors& parts);
+  void load_shards(const NamedTensors& parts) { optimizer_->load_state_dict(parts); }
+  /// See InPlaceStateful.
+  NamedTensors in_place() const { return optimizer_->in_place(); }
+  void load_rest(const NamedTensors& rest) { optimizer_->load_rest(rest); }
+  void loaded() {}
 
  private:
   DataParallel* parallel_;

@@ -54,4 +54,15 @@ concept ShardedStateful = requires(T& object, const T& constant, const NamedTens
   object.load_shards(state);
 };
 
+/// What can also be loaded by writing to the memory that its state is in, so that a checkpoint is read right into it.
+/// `in_place` tells tensors of the state (their local parts, where `shards` tells of parts) for which that is all there
+/// is to loading them. `load_rest` is called before they are written to, with those that are not going to be: it loads
+/// them, or throws what load_state_dict would and changes nothing. `loaded` is called when all is there.
+template <typename T>
+concept InPlaceStateful = requires(T& object, const T& constant, const NamedTensors& rest) {
+  { constant.in_place() } -> std::convertible_to<NamedTensors>;
+  object.load_rest(rest);
+  object.loaded();
+};
+
 }  // namespace tutti
