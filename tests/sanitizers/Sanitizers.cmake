@@ -10,6 +10,9 @@ set(left_out_tests
   "*NamespacesOf.Conform/1_1_1" "*NamespacesOf.Conform/3_2"
   "*Bits.AreThoseWithoutSharding/gpt" "*Bits.AreThoseOfOneRank/gpt_*"
   "MnistExampleOnRealDigits.*")
+if(TUTTI_SANITIZE MATCHES undefined)  # it opens a pipe to find out whether there is memory where an object is said to be
+  list(APPEND left_out_tests "FaultStorage.Fault54_NoMoreDescriptors")
+endif()
 list(JOIN left_out_tests ":" filter)
 set(filter "TEST_FILTER" "-${filter}")
 
