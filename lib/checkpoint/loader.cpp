@@ -8,6 +8,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string_view>
 
 #include "checkpoint/landing.h"
 #include "checkpoint/open_checkpoint.h"
@@ -34,10 +36,14 @@ void check_logical_ranks(const Manifest& manifest, const std::string& path, cons
 // What a state consists of.
 struct Wishes {
   ShardedTensors tensors;
-  std::map<std::string, Tensor, std::less<>> in_place;
+  std::set<std::string> in_place;  // names of those that are read to where they are
   std::vector<std::string>
       untold;  // roles of parts that have no state now, as loaders in the middle of a step
 };
+
+bool is_same_memory(const Tensor& a, const Tensor& b) {
+  return a.raw_data() == b.raw_data() && a.dtype() == b.dtype() && a.numel() == b.numel();
+}
 
 Wishes wishes_of(const TrainState& state) {
   Wishes wishes;
@@ -48,7 +54,13 @@ Wishes wishes_of(const TrainState& state) {
       wishes.untold.push_back(part.role);
     }
   }
-  for (const auto& [name, tensor] : state.in_place()) wishes.in_place.emplace(name, tensor);
+  std::map<std::string_view, const Tensor*> in_place;
+  const auto told = state.in_place();
+  for (const auto& [name, tensor] : told) in_place[name] = &tensor;
+  for (const auto& [name, shape, sharding, local] : wishes.tensors) {
+    const auto found = in_place.find(name);
+    if (found != in_place.end() && is_same_memory(local, *found->second)) wishes.in_place.insert(name);
+  }
   return wishes;
 }
 
@@ -139,10 +151,9 @@ std::vector<Wanted> wanted_in_place(const ShardedTensors& state, const Wishes& w
                                     int rank) {
   std::vector<Wanted> wanted;
   for (const auto& tensor : state) {
-    const auto found = wishes.in_place.find(tensor.name);
-    if (found == wishes.in_place.end()) continue;
+    if (!wishes.in_place.contains(tensor.name)) continue;
     wanted.push_back({places.at(tensor.name), tensor.sharding.range(rank, tensor.bytes()),
-                      static_cast<std::byte*>(found->second.raw_data())});
+                      static_cast<std::byte*>(tensor.local.raw_data())});
   }
   return wanted;
 }

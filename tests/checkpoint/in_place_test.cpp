@@ -112,6 +112,22 @@ TEST_F(InPlace, NotOfTensorsThatShareMemoryOrAreNotContiguous) {
   EXPECT_EQ(names_of(TrainState{part}.in_place()), std::vector<std::string>{"model.alone"});
 }
 
+TEST_F(InPlace, NotOfWhatTheStateIsNotIn) {
+  struct Part {
+    Tensor weight = ones({4});
+    NamedTensors state_dict() const { return {{"weight", weight}}; }
+    void load_state_dict(const NamedTensors& state) { copy_by_name("part", state_dict(), state); }
+    NamedTensors in_place() const { return {{"weight", zeros({400})}, {"other", zeros({4})}}; }
+    void load_rest(const NamedTensors& rest) { load_state_dict(rest); }
+    void loaded() {}
+  } part;
+  Checkpointer checkpoints(run_, world_);
+  checkpoints.save_now(0, TrainState{part}).wait();
+  part.weight.fill_(3);
+  EXPECT_EQ(checkpoints.restore(TrainState{part}), 1);
+  EXPECT_EQ(part.weight.to_vector<float>(), std::vector<float>(4, 1));
+}
+
 TEST_F(InPlace, Fault52_WhatIsDamagedInTheMiddleIsOverwrittenByTheOlderOne) {
   Training first(1), second(2), run(3);
   const auto expected = save(first, 0);
