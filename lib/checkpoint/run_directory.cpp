@@ -97,11 +97,17 @@ void prepare(const std::string& root) {
     throw_system_error("write in directory", root);
 }
 
+// While it looks, a saver may publish the next one, behind it, and remove the last one, before it: then it sees neither. To save
+// once more takes longer than to look again.
 std::vector<std::int64_t> list(const Directory& root) {
   std::vector<std::int64_t> all;
-  for (const auto& name : root.names()) {
-    const auto steps = steps_in(name);
-    if (steps && root.has_directory(name)) all.push_back(*steps);
+  for (int looks = 0; looks < 3 && all.empty(); ++looks) {
+    const auto names = root.names();
+    for (const auto& name : names) {
+      const auto steps = steps_in(name);
+      if (steps && root.has_directory(name)) all.push_back(*steps);
+    }
+    if (names.empty()) break;
   }
   std::ranges::sort(all, std::greater{});
   return all;
