@@ -97,17 +97,23 @@ void prepare(const std::string& root) {
     throw_system_error("write in directory", root);
 }
 
-// While it looks, a saver may publish the next one, behind it, and remove the last one, before it: then it sees neither. To save
-// once more takes longer than to look again.
+// While it looks, a saver may publish the next one, behind it, and remove the last one, before it: then it sees neither, and
+// looks again.
 std::vector<std::int64_t> list(const Directory& root) {
+  constexpr int looks = 3, most = 100;  // where nothing was seen to go, and at all
   std::vector<std::int64_t> all;
-  for (int looks = 0; looks < 3 && all.empty(); ++looks) {
+  bool gone = false;
+  for (int look = 0; all.empty() && look < (gone ? most : looks); ++look) {
     const auto names = root.names();
+    if (names.empty()) break;
     for (const auto& name : names) {
       const auto steps = steps_in(name);
-      if (steps && root.has_directory(name)) all.push_back(*steps);
+      if (!steps) continue;
+      if (root.has_directory(name))
+        all.push_back(*steps);
+      else
+        gone = true;
     }
-    if (names.empty()) break;
   }
   std::ranges::sort(all, std::greater{});
   return all;

@@ -10,7 +10,7 @@ std::shared_ptr<void> MemoryPool::take(std::size_t bytes) {
     const bool free = piece.memory.use_count() == 1, fits = piece.bytes >= bytes;
     if (free && fits && (!best || piece.bytes < best->bytes)) best = &piece;
   }
-  if (!best) best = &pieces_.emplace_back(comm_.allocate(bytes), bytes);
+  if (!best) best = &pieces_.emplace_back(Piece{comm_.allocate(bytes), bytes});
   return best->memory;
 }
 
