@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "checkpoint/disk_file.h"
@@ -90,8 +91,11 @@ class EncryptedFile : public ByteSource {
       }
     }
     ~Borrowed() {
-      const std::lock_guard lock(file.mutex_);
-      file.free_.push_back(std::move(pair));
+      try {
+        const std::lock_guard lock(file.mutex_);
+        file.free_.push_back(std::move(pair));
+      } catch (const std::bad_alloc&) {  // then it is not kept
+      }
     }
     const EncryptedFile& file;
     std::unique_ptr<Pair> pair;

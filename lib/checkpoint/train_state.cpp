@@ -31,15 +31,11 @@ NamedTensors copied(const NamedTensors& state) {
   return copy;
 }
 
-NamedTensors local_state(const TrainState::Part& part) {
-  return part.shards ? local(part.shards()) : part.state_dict();
-}
-
 // What to go back to when a later part fails, of the tensors that `given` has: nothing where the part refuses to tell, as
 // loaders do in the middle of a step.
 std::optional<NamedTensors> state_now(const TrainState::Part& part, const NamedTensors& given) {
   try {
-    auto state = local_state(part);
+    auto state = part.shards ? local(part.shards()) : part.state_dict();
     std::set<std::string_view> names;
     for (const auto& tensor : given) names.insert(tensor.name);
     std::erase_if(state, [&](const NamedTensor& tensor) { return !names.contains(tensor.name); });

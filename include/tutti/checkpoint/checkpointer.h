@@ -114,8 +114,8 @@ class Checkpointer {
   /// checkpoint of this state is refused before `state` is touched. Tensors of models and optimizers on the CPU are then read
   /// to where they are, each chunk once it is verified, which takes no memory beside them; all others, and parts of other kinds
   /// (InPlaceStateful), are read and verified first.
-  /// \throws CheckpointError when all are damaged, and says whether that leaves `state` overwritten in part; when the newest was saved with another number of logical ranks:
-  ///         it names both; when it is another run's, by its model, optimizer, seeds or data: it names the
+  /// \throws CheckpointError when all are damaged, and says whether that leaves `state` overwritten in part; when the newest
+  ///         was saved with another number of logical ranks: it names both; when it is another run's, by its model, optimizer, seeds or data: it names the
   ///         missing, unexpected and mis-shaped tensors, or both values, and `state` is as it was (TrainState::load); and when
   ///         it cannot be opened by the keys that were given.
   std::int64_t restore(const TrainState& state);
