@@ -24,4 +24,8 @@ class DiskFloor {
 // Drops what the page cache has of a file.
 void forget(const std::string& path);
 
+// Returns when the file system has done what was asked before: one that tells the disk of freed space (mount option discard)
+// is otherwise at it, for gigabytes that were removed, while the next is timed.
+void settle(const std::string& directory);
+
 }  // namespace tutti::bench

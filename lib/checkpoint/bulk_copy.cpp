@@ -11,7 +11,7 @@ namespace tutti::checkpoint {
 
 void bulk_copy(std::byte* to, const std::byte* from, std::size_t bytes) {
 #ifdef __SSE2__
-  constexpr std::size_t line = 64, least = 64 << 10;
+  constexpr std::size_t line = 64, least = 16 << 10;
   constexpr std::size_t ahead = 1024;  // a twelfth faster than without, by measurement
   if (bytes >= least) {
     const auto head = (line - reinterpret_cast<std::uintptr_t>(to) % line) % line;

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <mutex>
 #include <new>
 #include <vector>
 
+#include "checkpoint/bulk_copy.h"
 #include "checkpoint/disk_file.h"
 #include "checkpoint/stream_cipher.h"
 #include "tutti/core/error.h"
@@ -49,29 +49,38 @@ class EncryptedFile : public ByteSource {
   std::uint64_t bytes() const override { return decryptor_.plaintext_bytes(); }
 
   std::size_t read(std::byte* to, std::size_t bytes, std::uint64_t offset) const override {
-    const std::uint64_t all = decryptor_.plaintext_bytes();
+    const auto all = this->bytes();
     if (offset >= all || bytes == 0) return 0;
-    const std::uint64_t end = std::min(offset + bytes, all);
+    const Extract extract{offset, std::min<std::uint64_t>(bytes, all - offset), to};
+    read_authentic({&extract, 1});
+    return extract.bytes;
+  }
+
+  bool read_authentic(std::span<const Extract> extracts) const override {
+    const auto all = bytes();
     const Borrowed memory(*this);
     const auto& [sealed, plain] = *memory.pair;
-    const auto behind = stream::segment_of(end - 1) + 1;
-    for (auto segment = stream::segment_of(offset); segment < behind;) {
+    const auto behind = stream::segment_of(extracts.back().end() - 1) + 1;
+    auto extract = extracts.begin();
+    for (auto segment = stream::segment_of(extract->begin); segment < behind;) {
       const auto stop = std::min(segment + at_once, behind);
       auto texts = load(segment, stop, sealed);
       for (; segment < stop; ++segment) {
         const auto text = texts.first(stream::bytes_of_segment(segment, all));
         texts = texts.subspan(text.size());
-        const auto [first, last] = stream::plaintext_range(segment, all);
-        if (first >= offset && last <= end) {
-          decryptor_.decrypt(segment, text, {to + (first - offset), last - first});
-          continue;
+        const auto [begin, end] = stream::plaintext_range(segment, all);
+        if (extract->begin <= begin && end <= extract->end()) {
+          decryptor_.decrypt(segment, text, {extract->to + (begin - extract->begin), end - begin});
+        } else {
+          const auto part = plain.span().first(end - begin);
+          decryptor_.decrypt(segment, text, part);
+          for (auto next = extract; next != extracts.end() && next->begin < end; ++next)
+            copy_overlap(*next, begin, part);
         }
-        decryptor_.decrypt(segment, text, plain.span().first(last - first));
-        const auto from = std::max(first, offset);
-        std::memcpy(to + (from - offset), plain.data() + (from - first), std::min(last, end) - from);
+        while (extract != extracts.end() && extract->end() <= end) ++extract;
       }
     }
-    return end - offset;
+    return true;
   }
 
  private:
@@ -130,6 +139,12 @@ class EncryptedFile : public ByteSource {
 };
 
 }  // namespace
+
+void copy_overlap(const Extract& extract, std::uint64_t begin, std::span<const std::byte> data) {
+  const auto from = std::max(extract.begin, begin), to = std::min(extract.end(), begin + data.size());
+  if (extract.to && from < to)
+    bulk_copy(extract.to + (from - extract.begin), data.data() + (from - begin), to - from);
+}
 
 std::unique_ptr<ByteSource> open_source(const Directory& directory, const std::string& name,
                                         DataKeyPointer key) {

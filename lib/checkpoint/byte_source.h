@@ -5,12 +5,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "checkpoint/data_key.h"
 #include "checkpoint/directory.h"
 
 namespace tutti::checkpoint {
+
+// Bytes [begin, begin + bytes) of a file, and where to; null for nowhere.
+struct Extract {
+  std::uint64_t begin, bytes;
+  std::byte* to;
+  std::uint64_t end() const { return begin + bytes; }
+};
+
+// Copies what `extract` has of `data`, which stands at byte `begin` of the file.
+void copy_overlap(const Extract& extract, std::uint64_t begin, std::span<const std::byte> data);
 
 class ByteSource {
  public:
@@ -21,6 +32,10 @@ class ByteSource {
   // Reads up to the end; returns how many. `to` has room for whole pages, and starts, as `offset`, at one. Several threads may.
   // Throws CheckpointError.
   virtual std::size_t read(std::byte* to, std::size_t bytes, std::uint64_t offset) const = 0;
+
+  // Where a cipher refuses all that was changed: puts extracts, which are in order, to where they are wanted, with no checksum
+  // and no copy on the way. Returns false, and does nothing, where the bytes have to be checked by the caller.
+  virtual bool read_authentic(std::span<const Extract>) const { return false; }
 
   const std::string& path() const { return path_; }
   std::uint64_t from_disk() const { return from_disk_; }

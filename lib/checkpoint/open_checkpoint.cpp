@@ -10,6 +10,7 @@
 #include <exception>
 #include <thread>
 
+#include "checkpoint/stream_layout.h"
 #include "tutti/core/error.h"
 
 namespace tutti::checkpoint {
@@ -29,8 +30,8 @@ bool lock_shared(int descriptor) {
   }
 }
 
-// Most of them wait for the disk.
-unsigned reader_threads() { return std::clamp(std::thread::hardware_concurrency(), 4U, 8U); }
+constexpr std::uint64_t block_bytes = 4 << 20;
+constexpr std::size_t reader_threads = 8;  // most of them wait for the disk
 
 }  // namespace
 
@@ -64,8 +65,16 @@ const ShardFile& OpenCheckpoint::file(std::size_t index) {
   return *files_[index];
 }
 
-// Of what is encrypted, whole segments are read, and those at both ends of a block twice.
-std::uint64_t OpenCheckpoint::block() const { return (key_ ? 16 : 2) << 20; }
+OpenCheckpoint::Grid OpenCheckpoint::chunks_of(const ShardFile& file) {
+  return {static_cast<std::int64_t>(file.head_bytes()), file.chunk_bytes(),
+          std::max(block_bytes, file.chunk_bytes())};
+}
+
+OpenCheckpoint::Grid OpenCheckpoint::grid_of(const ShardFile& file) const {
+  constexpr auto segment = stream::segment_plaintext_bytes;
+  if (key_) return {-static_cast<std::int64_t>(stream::header_bytes), segment, 4 * segment};
+  return chunks_of(file);
+}
 
 std::uint64_t OpenCheckpoint::from_disk() const {
   std::uint64_t bytes = 0;
@@ -73,20 +82,18 @@ std::uint64_t OpenCheckpoint::from_disk() const {
   return bytes;
 }
 
-// Cut at blocks, which are whole chunks, and joined where they share one: none is read twice.
-void OpenCheckpoint::add_jobs(const ShardFile& file, std::vector<ShardFile::Extract> extracts,
-                              std::vector<Job>& jobs) const {
-  std::ranges::sort(extracts, {}, &ShardFile::Extract::begin);
-  const auto step = std::max(block(), file.chunk_bytes());
-  const auto chunk_of = [&](std::uint64_t byte) { return (byte - file.head_bytes()) / file.chunk_bytes(); };
-  const auto block_of = [&](std::uint64_t byte) { return (byte - file.head_bytes()) / step; };
+// Cut at blocks, and joined where they share a unit: none is read twice.
+void OpenCheckpoint::add_jobs(const ShardFile& file, const Grid& grid, std::vector<Extract> extracts,
+                              std::vector<Job>& jobs) {
+  std::ranges::sort(extracts, {}, &Extract::begin);
   bool begun = false;
   for (auto [begin, bytes, to] : extracts) {
     while (bytes > 0) {
-      const auto count = std::min(bytes, file.head_bytes() + (block_of(begin) + 1) * step - begin);
+      const auto count = std::min(bytes, grid.block_end(begin) - begin);
       if (begun) {
         const auto before = jobs.back().extracts.back().end() - 1;
-        begun = block_of(before) == block_of(begin) && chunk_of(before) + 1 >= chunk_of(begin);
+        begun =
+            grid.block_of(before) == grid.block_of(begin) && grid.unit_of(before) + 1 >= grid.unit_of(begin);
       }
       if (!begun) jobs.push_back({&file, {}});
       jobs.back().extracts.push_back({begin, count, to});
@@ -105,7 +112,7 @@ void OpenCheckpoint::run(std::span<const Job> jobs,
   std::exception_ptr failure;
   const auto work = [&] {
     try {
-      Pages scratch(block());
+      Pages scratch(block_bytes);
       for (auto i = next++; i < jobs.size(); i = next++) perform(jobs[i], scratch);
     } catch (...) {
       const std::lock_guard lock(mutex);
@@ -115,8 +122,7 @@ void OpenCheckpoint::run(std::span<const Job> jobs,
   };
   {
     std::vector<std::jthread> threads;
-    while (threads.size() + 1 < std::min<std::size_t>(reader_threads(), jobs.size()))
-      threads.emplace_back(work);
+    while (threads.size() + 1 < std::min(reader_threads, jobs.size())) threads.emplace_back(work);
     work();
   }
   if (failure) std::rethrow_exception(failure);
@@ -127,7 +133,7 @@ std::uint64_t OpenCheckpoint::read(std::span<const Wanted> wanted,
   const auto before = from_disk();
   std::vector<Job> jobs;
   for (std::size_t f = 0; f < manifest_.files.size(); ++f) {
-    std::vector<ShardFile::Extract> extracts;
+    std::vector<Extract> extracts;
     for (const auto& [index, range, to] : wanted) {
       const auto& tensor = manifest_.tensors[index];
       const auto piece = manifest_.piece(tensor, f);
@@ -139,7 +145,7 @@ std::uint64_t OpenCheckpoint::read(std::span<const Wanted> wanted,
       extracts.push_back({offset + static_cast<std::uint64_t>(begin - piece->begin),
                           static_cast<std::uint64_t>(end - begin), to + (begin - range.begin)});
     }
-    if (!extracts.empty()) add_jobs(file(f), std::move(extracts), jobs);
+    if (!extracts.empty()) add_jobs(file(f), grid_of(file(f)), std::move(extracts), jobs);
   }
   run(jobs, [&](const Job& job, Pages& scratch) {
     job.file->read(job.extracts, scratch);
@@ -153,7 +159,7 @@ std::vector<Checkpoint::Damage> OpenCheckpoint::verify(std::size_t index,
                                                        const std::function<void(std::uint64_t)>& progress) {
   const auto& all = file(index);
   std::vector<Job> jobs;
-  add_jobs(all, {{all.head_bytes(), all.bytes() - all.head_bytes(), nullptr}}, jobs);
+  add_jobs(all, chunks_of(all), {{all.head_bytes(), all.bytes() - all.head_bytes(), nullptr}}, jobs);
   const auto& name = manifest_.files[index].name;
   std::mutex mutex;
   std::vector<Checkpoint::Damage> damages;
@@ -166,7 +172,7 @@ std::vector<Checkpoint::Damage> OpenCheckpoint::verify(std::size_t index,
   run(jobs, [&](const Job& job, Pages& scratch) {
     for (auto [begin, bytes, to] : job.extracts) {
       for (const auto end = begin + bytes; begin < end;) {
-        const ShardFile::Extract rest{begin, end - begin, nullptr};
+        const Extract rest{begin, end - begin, nullptr};
         begin = end;
         try {
           job.file->read({&rest, 1}, scratch);

@@ -54,13 +54,29 @@ class OpenCheckpoint {
   // Extracts of one block of a file.
   struct Job {
     const ShardFile* file;
-    std::vector<ShardFile::Extract> extracts;
+    std::vector<Extract> extracts;
+  };
+
+  // What is read as a whole: units, and blocks of them. A file's bytes are counted from `origin`.
+  struct Grid {
+    std::int64_t origin;
+    std::uint64_t unit, block;
+    std::uint64_t unit_of(std::uint64_t byte) const { return count(byte) / unit; }
+    std::uint64_t block_of(std::uint64_t byte) const { return count(byte) / block; }
+    std::uint64_t block_end(std::uint64_t byte) const { return byte + block - count(byte) % block; }
+
+   private:
+    std::uint64_t count(std::uint64_t byte) const {
+      return static_cast<std::uint64_t>(static_cast<std::int64_t>(byte) - origin);
+    }
   };
 
   const ShardFile& file(std::size_t index);
-  void add_jobs(const ShardFile& file, std::vector<ShardFile::Extract> extracts,
-                std::vector<Job>& jobs) const;
-  std::uint64_t block() const;
+  // Of what a file's checksums tell, which is what is verified; and of what is read, which a cipher may see to.
+  static Grid chunks_of(const ShardFile& file);
+  Grid grid_of(const ShardFile& file) const;
+  static void add_jobs(const ShardFile& file, const Grid& grid, std::vector<Extract> extracts,
+                       std::vector<Job>& jobs);
   std::uint64_t from_disk() const;
   // By several threads, each with scratch memory of its own.
   void run(std::span<const Job> jobs, const std::function<void(const Job&, Pages&)>& perform) const;

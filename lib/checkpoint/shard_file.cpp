@@ -8,7 +8,6 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "checkpoint/bulk_copy.h"
 #include "checkpoint/checksum.h"
 #include "checkpoint/staging.h"
 #include "tutti/core/error.h"
@@ -122,6 +121,7 @@ void ShardFile::check_chunk(std::uint64_t chunk, std::span<const std::byte> data
 }
 
 void ShardFile::read(std::span<const Extract> extracts, Pages& scratch) const {
+  if (extracts.front().to && source_->read_authentic(extracts)) return;
   const auto first = (extracts.front().begin - head_bytes_) / chunk_;
   const auto last = (extracts.back().end() - head_bytes_ - 1) / chunk_;  // inclusive
   const auto from = head_bytes_ + first * chunk_;
@@ -129,12 +129,17 @@ void ShardFile::read(std::span<const Extract> extracts, Pages& scratch) const {
   if (scratch.size() < to - from) scratch = Pages(to - from);
   const auto got = source_->read(scratch.data(), to - from, from);
   if (got < to - from) refuse("the file ends here: it became shorter", from + got);
+  // One chunk after the other, so that it is copied while it is in the cache.
+  auto extract = extracts.begin();
   for (auto chunk = first; chunk <= last; ++chunk) {
-    const auto at = (chunk - first) * chunk_;
-    check_chunk(chunk, scratch.span().subspan(at, std::min(chunk_, to - from - at)));
-  }
-  for (const auto& extract : extracts) {
-    if (extract.to) bulk_copy(extract.to, scratch.data() + (extract.begin - from), extract.bytes);
+    const auto begin = head_bytes_ + chunk * chunk_, end = std::min(begin + chunk_, to);
+    const auto data = scratch.span().subspan(begin - from, end - begin);
+    check_chunk(chunk, data);
+    while (extract != extracts.end() && extract->begin < end) {
+      copy_overlap(*extract, begin, data);
+      if (extract->end() > end) break;
+      ++extract;
+    }
   }
 }
 

@@ -30,14 +30,9 @@ class ShardFile {
   // Throws CheckpointError for a file that is missing, no regular one, or not the one that the manifest tells of.
   ShardFile(const Directory& directory, const Manifest& manifest, std::size_t file, DataKeyPointer key);
 
-  // Bytes [begin, begin + bytes) of the file, which lie behind the head. Where `to` is null, they are verified only.
-  struct Extract {
-    std::uint64_t begin, bytes;
-    std::byte* to;
-    std::uint64_t end() const { return begin + bytes; }
-  };
-  // Reads the chunks that `extracts` are in, by way of `scratch`, and checks them. The extracts are in order, with no chunk
-  // between them. Several threads may. Throws CheckpointError naming file, tensor and offset.
+  // Reads the chunks that `extracts` are in, by way of `scratch`, and checks them. The extracts lie behind the head and are in
+  // order, with no chunk between them; where the first one has no `to`, none has, and they are verified only. Several threads
+  // may. Throws CheckpointError naming file, tensor and offset.
   void read(std::span<const Extract> extracts, Pages& scratch) const;
   // Of the first byte of the tensor of that name; it is there.
   std::uint64_t offset_of(const std::string& name) const;
