@@ -9,9 +9,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <typeinfo>
 
 #include "tests/faults/allocations.h"
+#include "tests/faults/plain_key.h"
 #include "tests/faults/run.h"
 #include "tests/support/files.h"
 #include "tests/support/ranks.h"
@@ -26,6 +29,9 @@ using ::testing::IsEmpty;
 
 constexpr int ranks = 2;
 
+// Of the runs of a test, if it has them encrypted.
+std::optional<Encryption> encryption;
+
 struct Attempt {
   std::vector<std::string> errors = std::vector<std::string>(ranks);  // "" where there was none
   std::vector<std::int64_t> results = std::vector<std::int64_t>(ranks);
@@ -39,7 +45,7 @@ Attempt attempt(const std::string& directory, double value,
   std::barrier together(ranks);  // the communicator may be broken afterwards
   on_ranks(ranks, [&](Communicator& world) {
     world.set_timeout(std::chrono::seconds(20));
-    SmallRun run(directory, world, 2);
+    SmallRun run(directory, world, 2, encryption);
     run.open();
     run.fill(value);
     const auto rank = static_cast<std::size_t>(world.rank());
@@ -99,12 +105,20 @@ int in_a_process(const std::function<Attempt()>& action) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
 }
 
-class NoMemory : public ::testing::TestWithParam<bool> {
+struct Failing {
+  bool lasting = false, encrypted = false;
+};
+
+class NoMemory : public ::testing::TestWithParam<Failing> {
  protected:
   void SetUp() override {
     sink_ = logging::set_sink([](logging::Level, std::string_view) {});
+    if (GetParam().encrypted) encryption = Encryption{{std::make_shared<PlainKey>()}};
   }
-  void TearDown() override { logging::set_sink(sink_); }
+  void TearDown() override {
+    encryption.reset();
+    logging::set_sink(sink_);
+  }
 
   // Attempts it with one allocation after the other, until there is none left to fail. `check` is told whether that was an
   // error.
@@ -121,7 +135,7 @@ class NoMemory : public ::testing::TestWithParam<bool> {
       if (HasFailure()) FAIL() << "allocation " << at;
     }
     std::printf("%d allocations failed%s: %d errors, %d ends of the process, nothing was lost\n", count,
-                GetParam() ? ", and all after them" : "", errors, ended);
+                GetParam().lasting ? ", and all after them" : "", errors, ended);
     EXPECT_GT(count, 3);
     EXPECT_GT(errors, count / 4);
   }
@@ -147,7 +161,7 @@ TEST_P(NoMemory, Fault55_ASaveLosesNothing) {
   const auto run = directory / "run";
   save(run, 1);
   std::int64_t steps = 1;
-  each_allocation([&](int at) { return save(run, steps + 1, at, GetParam()); },
+  each_allocation([&](int at) { return save(run, steps + 1, at, GetParam().lasting); },
                   [&](bool failed) {
                     const auto now = restored(run);
                     EXPECT_THAT(now, failed ? AnyOf(steps, steps + 1) : AnyOf(steps + 1, steps + 1));
@@ -165,7 +179,7 @@ TEST_P(NoMemory, Fault55_ALoadIsOfAWholeCheckpointOrAnError) {
   each_allocation(
       [&](int at) {
         auto loaded = attempt(
-            run, -1, [](SmallRun& small) { return small.load(); }, at, GetParam());
+            run, -1, [](SmallRun& small) { return small.load(); }, at, GetParam().lasting);
         EXPECT_THAT(loaded.results, Each(loaded.errors[0].empty() ? 2 : 0))
             << "no older one: it is not damaged";
         return loaded;
@@ -174,8 +188,17 @@ TEST_P(NoMemory, Fault55_ALoadIsOfAWholeCheckpointOrAnError) {
   EXPECT_EQ(restored(run), 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(, NoMemory, ::testing::Values(false, true),
-                         [](const auto& info) { return info.param ? "ForEver" : "Once"; });
+constexpr auto name_of = [](const ::testing::TestParamInfo<Failing>& info) {
+  return std::string(info.param.lasting ? "ForEver" : "Once");
+};
+
+INSTANTIATE_TEST_SUITE_P(, NoMemory, ::testing::Values(Failing{}, Failing{.lasting = true}), name_of);
+#ifdef ENCRYPTED_RUNS
+INSTANTIATE_TEST_SUITE_P(Encrypted, NoMemory,
+                         ::testing::Values(Failing{.encrypted = true},
+                                           Failing{.lasting = true, .encrypted = true}),
+                         name_of);
+#endif
 
 }  // namespace
 }  // namespace tutti::test

@@ -214,7 +214,7 @@ manifests("names", tensors=[piece | {"name": "größe\n\"\\\u0000"}])
 # The first byte chooses the text, then seven for each change: what, where, and what of it.
 put("encrypted_stream", "empty-text", b"\0")
 put("encrypted_stream", "small-text", b"\x64")
-put("encrypted_stream", "two-segments", b"\xfa")
+put("encrypted_stream", "two-segments", b"\xfe")
 put("encrypted_stream", "three-segments", b"\xff")
 put("encrypted_stream", "header-bit", b"\x64" + b"\0" + b"\5\0\0" + b"\1\0\0")
 put("encrypted_stream", "tag-bit", b"\0" + b"\0" + b"\x37\0\0" + b"\x80\0\0")

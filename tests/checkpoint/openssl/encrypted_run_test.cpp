@@ -61,6 +61,46 @@ TEST_F(EncryptedRun, AnyWorldGoesOn) {
   }
 }
 
+// Many in a segment, some across several, none at a multiple of anything.
+NamedTensors numbered(std::int64_t first) {
+  NamedTensors tensors;
+  for (const std::int64_t count : {0, 1, 3, 1000, 131'000, 0, 7, 700'001, 2, 260'000, 5}) {
+    tensors.push_back(
+        {std::to_string(tensors.size()),
+         arange(static_cast<double>(first), static_cast<double>(first + count), 1, {.dtype = DType::i64})});
+    first += count;
+  }
+  return tensors;
+}
+
+TEST_F(EncryptedRun, EachElementComesToItsPlace) {
+  test::Part saved("model", numbered(1)), loaded("model", numbered(-9'000'000));
+  Checkpointer(run_, world_, options()).save_now(0, TrainState{saved}).wait();
+  Checkpointer(run_, world_, options()).restore(TrainState{loaded});
+  const auto expected = saved.state_dict(), found = loaded.state_dict();
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    EXPECT_EQ(found[i].tensor.to_vector<std::int64_t>(), expected[i].tensor.to_vector<std::int64_t>());
+  const Checkpoint checkpoint(first_, Encryption{{ours_}});
+  for (const auto& [name, tensor] : expected)
+    EXPECT_EQ(checkpoint.read("model." + name).to_vector<std::int64_t>(), tensor.to_vector<std::int64_t>());
+}
+
+// The checksums that are in it too are of no use to one who has no key, and are not looked at when it is loaded.
+TEST_F(EncryptedRun, Fault58_NoSegmentIsTakenUnchecked) {
+  save(1, 0, 1);
+  save(1, 1, 2);
+  const auto file = run_ + "/step-0000000002/model.safetensors.enc";
+  const auto text = test::read_file(file);
+  for (std::size_t at = 0; at < text.size(); at += std::size_t{1} << 20) {
+    auto changed = text;
+    changed[std::min(at + 70'000, text.size() - 1)] ^= 1;
+    test::write_file(file, changed);
+    auto part = model();
+    EXPECT_EQ(Checkpointer(run_, world_, options()).restore(TrainState{part}), 1) << at;
+    EXPECT_TRUE(part.holds(1));
+  }
+}
+
 TEST_F(EncryptedRun, NothingOfTheStateIsOnDisk) {
   auto part = model();
   const TrainState state{part.fill(3.25)};
