@@ -6,19 +6,12 @@
 
 namespace tutti::checkpoint {
 
-BlockWriter::BlockWriter(const Directory& directory, const std::string& name, std::uint64_t bytes,
-                         std::uint64_t begin, std::size_t block, Look look)
-    : path_(directory.path(name)),
-      bytes_(bytes),
-      block_(block),
+BlockWriter::BlockWriter(std::unique_ptr<BlockFile> file, std::size_t block, Look look)
+    : block_(block),
+      blocks_(file->held() + 1),
       look_(std::move(look)),
-      file_(directory.create(name)),
-      memory_(blocks * block),
-      next_(begin) {
-  reserve_space(file_.get(), bytes, path_);
-  set_direct(file_.get());
-  writer_.emplace(file_.get(), path_, written_, stop_);
-}
+      memory_(blocks_ * block),
+      file_(std::move(file)) {}
 
 void BlockWriter::append(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
@@ -33,28 +26,16 @@ void BlockWriter::append(std::span<const std::byte> bytes) {
 void BlockWriter::flush() {
   if (filled_ == 0) return;
   const auto block = memory_.span().subspan(number_ * block_, round_up(filled_));
-  if (look_) look_(next_, block.first(filled_));
-  // What follows the last byte goes to disk, and is cut off there.
-  std::memset(block.data() + filled_, 0, block.size() - filled_);
-  writer_->write(next_, block);
-  next_ += filled_;
-  number_ = (number_ + 1) % blocks;
+  if (look_) look_(offset_, block.first(filled_));
+  file_->write(block, filled_);
+  offset_ += filled_;
+  number_ = (number_ + 1) % blocks_;
   filled_ = 0;
-  writer_->wait_for_less_than(blocks);
 }
 
 void BlockWriter::finish(std::span<const std::byte> head) {
   flush();
-  writer_->finish();
-  if (!head.empty()) {
-    const Pages pages(head.size());
-    std::memcpy(pages.data(), head.data(), head.size());
-    write_at(file_.get(), pages.data(), pages.size(), 0, path_);
-  }
-  writer_.reset();
-  truncate(file_.get(), bytes_, path_);
-  sync_file(file_.get(), path_);
-  file_.close(path_);
+  file_->finish(head);
 }
 
 }  // namespace tutti::checkpoint

@@ -59,7 +59,7 @@ class Exporter {
     std::vector<std::size_t> order(tensors.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::ranges::stable_sort(order, {}, [&](std::size_t i) { return layout.offsets[i]; });
-    BlockWriter writer(directory, name, layout.bytes);
+    BlockWriter writer(make_block_file(directory, name, layout.bytes));
     writer.append(std::as_bytes(std::span(layout.head)));
     for (const auto i : order) copy(tensors[i], writer);
     writer.finish();

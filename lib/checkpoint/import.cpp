@@ -59,14 +59,14 @@ class Importer {
     auto& head = layout.head;
     const auto key = fmt::format("\"{}\":\"", checksums_key);
     char* const checksums = head.data() + head.find(key) + key.size();
-    const auto fill_in = [&, begin = head.size()](std::uint64_t offset, std::span<const std::byte> block) {
+    const auto fill_in = [&](std::uint64_t offset, std::span<const std::byte> block) {
       for (std::size_t at = 0; at < block.size(); at += chunk) {
         const std::array checksum{chunk_checksum(block.subspan(at, std::min(chunk, block.size() - at)))};
-        write_hex(checksum, checksums + (offset - begin + at) / chunk * 16);
+        write_hex(checksum, checksums + (offset + at) / chunk * 16);
       }
     };
     auto& entry = manifest_.files[file];
-    BlockWriter writer(directory, entry.name, layout.bytes, head.size(),
+    BlockWriter writer(make_block_file(directory, entry.name, layout.bytes, head.size()),
                        std::max<std::size_t>(std::size_t{8} << 20, chunk), fill_in);
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < planned.pieces.size(); ++i) order.push_back(i);
