@@ -7,6 +7,8 @@
 
 #include "checkpoint/block_writer.h"
 #include "checkpoint/checksum.h"
+#include "checkpoint/data_key.h"
+#include "checkpoint/key_blob.h"
 #include "checkpoint/run_directory.h"
 #include "checkpoint/safetensors_entry.h"
 #include "checkpoint/safetensors_source.h"
@@ -45,8 +47,9 @@ Manifest manifest_of(const SafetensorsSource& source, const ImportOptions& optio
 
 class Importer {
  public:
-  Importer(const SafetensorsSource& source, const ImportOptions& options, Manifest& manifest)
-      : source_(source), options_(options), manifest_(manifest) {}
+  Importer(const SafetensorsSource& source, const ImportOptions& options, const DataKey* key,
+           Manifest& manifest)
+      : source_(source), options_(options), key_(key), manifest_(manifest) {}
 
   void write(const Directory& directory, std::size_t file) {
     PlannedFile planned{file, {}};
@@ -66,7 +69,7 @@ class Importer {
       }
     };
     auto& entry = manifest_.files[file];
-    BlockWriter writer(make_block_file(directory, entry.name, layout.bytes, head.size()),
+    BlockWriter writer(make_block_file(directory, entry.name, layout.bytes, head.size(), key_),
                        std::max<std::size_t>(std::size_t{8} << 20, chunk), fill_in);
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < planned.pieces.size(); ++i) order.push_back(i);
@@ -92,6 +95,7 @@ class Importer {
 
   const SafetensorsSource& source_;
   const ImportOptions& options_;
+  const DataKey* key_;
   Manifest& manifest_;
   const Pages buffer_{std::size_t{8} << 20};
 };
@@ -123,6 +127,17 @@ class Hidden {
   std::string name_;
 };
 
+// One that asks for encryption would not take it, and who protects a run does not mean its beginning to be read by anybody.
+void refuse_encrypted_run(const Directory& root, const std::string& to) {
+  for (const auto steps : list(root)) {
+    const auto other = step_name(steps);
+    if (!root.has(fmt::format("{}/{}", other, key_blob_name))) continue;
+    throw CheckpointError(
+        fmt::format("checkpoint: cannot import to {} in plaintext: {} of this run is encrypted", to, other),
+        to);
+  }
+}
+
 }  // namespace
 
 void import_safetensors(const std::string& from, const std::string& to, const ImportOptions& options) {
@@ -135,9 +150,11 @@ void import_safetensors(const std::string& from, const std::string& to, const Im
   fs::path path(to);
   if (path.filename().empty()) path = path.parent_path();  // "run/"
   const auto name = path.filename().string();
-  const bool of_a_run = name.starts_with("step-");
+  // What is encrypted is bound to its steps, and they are known by its name.
+  const bool of_a_run = options.encrypt || name.starts_with("step-");
   if (of_a_run && name != step_name(options.steps)) {
-    throw ConfigError(fmt::format("checkpoint: of {} steps, it has to be named {}, not {}", options.steps,
+    throw ConfigError(fmt::format("checkpoint: {}of {} steps, it has to be named {}, not {}",
+                                  options.encrypt ? "encrypted and " : "", options.steps,
                                   step_name(options.steps), name));
   }
   const SafetensorsSource source(from);
@@ -152,12 +169,15 @@ void import_safetensors(const std::string& from, const std::string& to, const Im
       throw CheckpointError(fmt::format("checkpoint: cannot import to {}: it is there already", to), to);
   };
   refuse_other();
+  if (of_a_run && !options.encrypt) refuse_encrypted_run(root, to);
   // A saver takes hidden names of its own kind for leftovers; with its lock, there is none.
   Hidden hidden(root, of_a_run ? hidden_name(manifest.uuid) : ".import-" + manifest.uuid.substr(0, 16));
   const Directory directory = hidden.open();
-  Importer importer(source, options, manifest);
+  DataKeyPointer key;
+  if (options.encrypt) key = make_data_key(directory, manifest.uuid, manifest.steps, *options.encrypt);
+  Importer importer(source, options, key.get(), manifest);
   for (std::size_t f = 0; f < manifest.files.size(); ++f) importer.write(directory, f);
-  directory.write(manifest_name, text_of(manifest));
+  write_text(directory, manifest_name, text_of(manifest), key.get());
   directory.sync();
   refuse_other();
   hidden.commit(name);

@@ -43,6 +43,19 @@ inline Part a_model(std::int64_t width = 4) {
 inline Part an_optimizer() { return {"optimizer", {{"exp_avg.fc.weight", zeros({4, 3})}}}; }
 inline Part a_loader() { return {"loader", {{"position", zeros({}, {.dtype = DType::i64})}}}; }
 
+// Tensors whose elements are all different, from `first` on. Many are in a segment of an encrypted file, some across several, none
+// at a multiple of anything.
+inline NamedTensors numbered(std::int64_t first) {
+  NamedTensors tensors;
+  for (const std::int64_t count : {0, 1, 3, 1000, 131'000, 0, 7, 700'001, 2, 260'000, 5}) {
+    tensors.push_back(
+        {std::to_string(tensors.size()),
+         arange(static_cast<double>(first), static_cast<double>(first + count), 1, {.dtype = DType::i64})});
+    first += count;
+  }
+  return tensors;
+}
+
 // What `f` threw.
 inline std::string message_of(const std::function<void()>& f) {
   try {

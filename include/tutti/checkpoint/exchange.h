@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tutti/checkpoint/checkpoint.h"
+#include "tutti/checkpoint/encryption.h"
 
 namespace tutti::checkpoint {
 
@@ -45,13 +47,17 @@ struct ImportOptions {
   std::string part = "model";
   std::int64_t steps = 0;  ///< done
   std::int64_t logical_ranks = 1;
+  /// For those recipients, as a Checkpointer encrypts: no byte of a tensor is on disk in plaintext. Needs OpenSSL, and the name
+  /// "step-..." of those steps for `to`.
+  std::optional<Encryption> encrypt{};
   std::function<void(std::uint64_t)> progress{};  ///< as that of an export
 };
 
 /// Makes the checkpoint `to`, which must not be there, of `from`: a safetensors file, or an index (*.json) with the files that
 /// it names beside it. All or nothing, for power cuts too. For a Checkpointer, `to` is "run/step-0000000000" with those steps.
 /// \throws CheckpointError when `from` breaks a rule of its format, has a dtype or shape that Tutti has not, or `to` cannot
-///         be written; ConfigError for options that cannot be, and a name of `to` with other steps.
+///         be written, or is plaintext for a run that has encrypted checkpoints; ConfigError for options that cannot be, for a
+///         name of `to` with other steps, and for encryption without OpenSSL.
 void import_safetensors(const std::string& from, const std::string& to, const ImportOptions& options = {});
 
 }  // namespace tutti::checkpoint

@@ -61,20 +61,8 @@ TEST_F(EncryptedRun, AnyWorldGoesOn) {
   }
 }
 
-// Many in a segment, some across several, none at a multiple of anything.
-NamedTensors numbered(std::int64_t first) {
-  NamedTensors tensors;
-  for (const std::int64_t count : {0, 1, 3, 1000, 131'000, 0, 7, 700'001, 2, 260'000, 5}) {
-    tensors.push_back(
-        {std::to_string(tensors.size()),
-         arange(static_cast<double>(first), static_cast<double>(first + count), 1, {.dtype = DType::i64})});
-    first += count;
-  }
-  return tensors;
-}
-
 TEST_F(EncryptedRun, EachElementComesToItsPlace) {
-  test::Part saved("model", numbered(1)), loaded("model", numbered(-9'000'000));
+  test::Part saved("model", test::numbered(1)), loaded("model", test::numbered(-9'000'000));
   Checkpointer(run_, world_, options()).save_now(0, TrainState{saved}).wait();
   Checkpointer(run_, world_, options()).restore(TrainState{loaded});
   const auto expected = saved.state_dict(), found = loaded.state_dict();
