@@ -99,6 +99,9 @@ Action add_import(CLI::App& app, Options& all) {
   app.add_option("--logical-ranks", options.logical_ranks, "Of the world that is going to load it")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.footer(
+      "With --key-file, the checkpoint is encrypted: each of those keys opens it.\n"
+      "It has to be named as one of a run then, RUN/step-0000000000.");
   return [&] { return import_from(all.imported, all.common); };
 }
 

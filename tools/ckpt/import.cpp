@@ -29,15 +29,18 @@ std::int64_t steps_in(const std::string& path) {
 
 int import_from(const ImportOptions& options, const Common& common) {
   const auto steps = options.steps.value_or(steps_in(options.to));
+  std::optional<Encryption> encrypt;
+  if (!common.key_files.empty()) encrypt = keys_of(common.key_files);
   {
     Progress progress("import", 0);
     checkpoint::import_safetensors(options.from, options.to,
                                    {.part = options.part == "all" ? "" : options.part,
                                     .steps = steps,
                                     .logical_ranks = options.logical_ranks,
+                                    .encrypt = encrypt,
                                     .progress = progress.report()});
   }
-  const Checkpoint made(options.to);
+  const auto made = open(options.to, common);
   if (common.json) {
     print_json({{"path", options.to},
                 {"steps", steps},

@@ -42,6 +42,32 @@ TEST_F(CkptEncrypted, PlainTextIsNoSubstitute) {
   EXPECT_EQ(ckpt("verify plain --key-file a.key").code, 3);
 }
 
+TEST_F(CkptEncrypted, AnImportIsForAllItsKeys) {
+  ASSERT_EQ(ckpt("export plain/" + step(1) + " a.safetensors").code, 0);
+  const auto made = "new/" + step(5);
+  EXPECT_EQ(json("import a.safetensors " + made + " --key-file a.key --key-file b.key")["tensors"], 6);
+  EXPECT_THAT(names(made), ElementsAre("keys.json", "manifest.json.enc", "model.safetensors.enc",
+                                       "train.safetensors.enc"));
+  EXPECT_EQ(ckpt("verify " + made).code, 3);
+  for (const auto* key : {"a", "b"}) {
+    EXPECT_EQ(ckpt(fmt::format("verify {} --key-file {}.key", made, key)).code, 0);
+    EXPECT_EQ(ckpt(fmt::format("export {} {}.back.safetensors --key-file {}.key", made, key, key)).code, 0);
+    EXPECT_TRUE(read_file(at(key + std::string(".back.safetensors"))) == read_file(at("a.safetensors")));
+  }
+  EXPECT_EQ(ckpt("import a.safetensors weights --key-file a.key").code, 2);
+  EXPECT_THAT(ckpt("import a.safetensors run/" + step(9)).err, HasSubstr("is encrypted"));
+  EXPECT_THAT(names("run"), ElementsAre(".lock", step(1), step(2)));
+}
+
+TEST_F(CkptEncrypted, AnImportLeavesNothingBehindOnAFullDisk) {
+  ASSERT_EQ(ckpt("export plain/" + step(1) + " a.safetensors").code, 0);
+  const auto result = shell(fmt::format("trap '' XFSZ; ulimit -f 100; {} import {} {} --key-file {}",
+                                        TUTTI_CKPT, at("a.safetensors"), at("run/" + step(9)), at("a.key")));
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.err, HasSubstr("File too large"));
+  EXPECT_THAT(names("run"), ElementsAre(".lock", step(1), step(2)));
+}
+
 TEST_F(CkptEncrypted, DamageIsNamed) {
   const auto file = "run/" + step(2) + "/shard-00001-of-00002.safetensors.enc";
   damage(file, std::filesystem::file_size(at(file)) / 2);
