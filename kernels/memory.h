@@ -17,8 +17,9 @@ struct Allocate {
 
 struct Free {
   static constexpr const char* name = "free";
-  static void cpu(void* data) noexcept;
-  static void cuda(void* data) noexcept;
+  // `bytes` as of Allocate.
+  static void cpu(void* data, std::size_t bytes) noexcept;
+  static void cuda(void* data, std::size_t bytes) noexcept;
 };
 
 struct SetZero {

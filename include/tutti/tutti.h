@@ -39,6 +39,7 @@
 #include "tutti/core/dtype.h"
 #include "tutti/core/error.h"
 #include "tutti/core/logging.h"
+#include "tutti/core/memory.h"
 #include "tutti/core/reduce_op.h"
 #include "tutti/core/shape.h"
 #include "tutti/core/size2d.h"

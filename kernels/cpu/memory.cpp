@@ -2,18 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <cstring>
 
+#include "core/block_cache.h"
 #include "tutti/core/error.h"
 
 namespace tutti::kernels {
-namespace {
-
-constexpr std::size_t alignment = 64;
-
-}  // namespace
-
 void throw_no_kernel(const char* kernel, Device device) {
   throw DeviceError(
       with_cuda ? fmt::format("{}: there is no kernel for {} yet; move the operands with to(Device::cpu())",
@@ -22,13 +16,12 @@ void throw_no_kernel(const char* kernel, Device device) {
 }
 
 void* Allocate::cpu(std::size_t bytes) {
-  const std::size_t rounded = (bytes / alignment + 1) * alignment;
-  void* data = rounded > bytes ? std::aligned_alloc(alignment, rounded) : nullptr;
+  void* data = memory::BlockCache::instance().take(bytes);
   if (data == nullptr) throw DeviceError(fmt::format("allocate: no {} bytes of memory left on cpu", bytes));
   return data;
 }
 
-void Free::cpu(void* data) noexcept { std::free(data); }
+void Free::cpu(void* data, std::size_t bytes) noexcept { memory::BlockCache::instance().give(data, bytes); }
 
 void SetZero::cpu(void* data, std::size_t bytes) { std::memset(data, 0, bytes); }
 

@@ -29,13 +29,13 @@ const BlasContext& BlasContext::current() {
 
 BlasContext::BlasContext() : workspace_(Allocate::cuda(workspace_bytes)) {
   const cublasStatus_t status = cublasLtCreate(&handle_);
-  if (status != CUBLAS_STATUS_SUCCESS) Free::cuda(workspace_);
+  if (status != CUBLAS_STATUS_SUCCESS) Free::cuda(workspace_, workspace_bytes);
   check(status, Matmul::name);
 }
 
 BlasContext::~BlasContext() {
   cublasLtDestroy(handle_);
-  Free::cuda(workspace_);
+  Free::cuda(workspace_, workspace_bytes);
 }
 
 }  // namespace tutti::kernels

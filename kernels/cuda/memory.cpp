@@ -27,7 +27,7 @@ void* Allocate::cuda(std::size_t bytes) {
 }
 
 // An error here is an earlier kernel's, and the next call meets it again.
-void Free::cuda(void* data) noexcept { cudaFree(data); }
+void Free::cuda(void* data, std::size_t) noexcept { cudaFree(data); }
 
 void SetZero::cuda(void* data, std::size_t bytes) { check(cudaMemsetAsync(data, 0, bytes), name); }
 

@@ -59,6 +59,7 @@ void accumulate(Meta& leaf, const Inflow& inflow) {
   if (!inflow.sum().defined()) return;
   if (!leaf.grad.defined()) {
     leaf.grad = inflow.own_sum();
+    leaf.grad.storage()->set_category(memory::Category::gradients);
   } else if (leaf.grad_is_stale) {
     leaf.grad.copy_(inflow.sum());
   } else {

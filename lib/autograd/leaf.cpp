@@ -26,6 +26,7 @@ Tensor& Tensor::set_requires_grad(bool requires_grad) {
         fmt::format("set_requires_grad: only floating point has gradients, this is {}", name_of(dtype())));
   }
   meta_of(*this).requires_grad = requires_grad;
+  if (requires_grad) storage()->set_category(memory::Category::parameters);
   return *this;
 }
 
@@ -38,6 +39,7 @@ void Tensor::set_grad(const Tensor& grad) {
   }
   auto& meta = meta_of(*this);
   meta.grad = grad;
+  if (grad.defined()) grad.storage()->set_category(memory::Category::gradients);
   meta.grad_is_stale = false;
 }
 

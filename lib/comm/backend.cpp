@@ -14,7 +14,8 @@ std::unique_ptr<Backend> Backend::shrink(const Call& call) {
 }
 
 std::shared_ptr<void> Backend::allocate(std::size_t bytes) {
-  return {kernels::launch<kernels::Allocate>(Device::cpu(), bytes), kernels::Free::cpu};
+  return {kernels::launch<kernels::Allocate>(Device::cpu(), bytes),
+          [bytes](void* data) { kernels::Free::cpu(data, bytes); }};
 }
 
 std::shared_ptr<void> Backend::allocate_on(Device gpu, std::size_t) {

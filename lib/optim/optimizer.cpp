@@ -65,6 +65,7 @@ void Optimizer::add_group(const NamedTensors& parameters, double lr) {
     Slot slot{parameter.name, parameter.tensor, rates_.size(), zeros({}, {.dtype = DType::i64}), {}};
     for (std::size_t i = 0; i < state_names_.size(); ++i)
       slot.state.push_back(zeros_like(parameter.tensor.detach()));
+    for (const auto& state : slot.state) state.storage()->set_category(memory::Category::optimizer);
     slots_.push_back(std::move(slot));
   }
   rates_.push_back(lr);

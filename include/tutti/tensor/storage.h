@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "tutti/core/device.h"
+#include "tutti/core/memory.h"
 
 namespace tutti {
 
@@ -29,6 +30,9 @@ class Storage {
   /// \throws DeviceError for memory that this storage allocated.
   void set_memory(void* data, std::shared_ptr<void> owner);
 
+  /// For memory::statistics. What was `external` counts from the first call on.
+  void set_category(memory::Category category);
+
   void* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
@@ -43,6 +47,8 @@ class Storage {
   Device device_;
   std::shared_ptr<void> owner_;
   bool owned_;
+  bool counted_;
+  memory::Category category_ = memory::Category::activations;
   std::uint64_t version_ = 0;
 };
 

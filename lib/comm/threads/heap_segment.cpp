@@ -11,10 +11,11 @@ HeapSegment::HeapSegment(int size) : Segment(size) {
   std::memset(base(), 0, layout().control_bytes());
 }
 
-HeapSegment::~HeapSegment() { kernels::Free::cpu(base()); }
+HeapSegment::~HeapSegment() { kernels::Free::cpu(base(), layout().bytes()); }
 
 std::shared_ptr<void> HeapSegment::allocate(std::size_t bytes) {
-  return {kernels::launch<kernels::Allocate>(Device::cpu(), bytes), kernels::Free::cpu};
+  return {kernels::launch<kernels::Allocate>(Device::cpu(), bytes),
+          [bytes](void* data) { kernels::Free::cpu(data, bytes); }};
 }
 
 Segment::Part HeapSegment::make_part(int size) {
