@@ -1,13 +1,15 @@
 #include "core/block_cache.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <limits>
+#include <new>
 #include <utility>
+
+#include "core/fork.h"
 
 namespace tutti::memory {
 namespace {
@@ -16,14 +18,11 @@ constexpr std::size_t alignment = 64;
 constexpr std::size_t huge_page = 2 << 20;
 
 // Under the address sanitizer nothing is kept: it has to see each use of what was freed.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool keeps = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr bool keeps = false;
-#else
-constexpr bool keeps = true;
+#ifndef __has_feature
+#define __has_feature(feature) 0
 #endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+constexpr bool keeps = false;
 #else
 constexpr bool keeps = true;
 #endif
@@ -58,10 +57,8 @@ BlockCache& BlockCache::instance() {
   return *cache;
 }
 
-// A child that is forked while another thread has the lock would wait for it for ever.
 BlockCache::BlockCache() {
-  ::pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
-                   [] { instance().mutex_.unlock(); });
+  hold_while_forking<[]() -> std::mutex& { return instance().mutex_; }>();
 }
 
 std::size_t BlockCache::size_of_block(std::size_t bytes) {
@@ -69,34 +66,33 @@ std::size_t BlockCache::size_of_block(std::size_t bytes) {
   return class_of(bytes).bytes;
 }
 
-void* BlockCache::take_kept(std::size_t bytes) noexcept {
-  const auto [index, size] = class_of(bytes);
-  const std::lock_guard lock(mutex_);
-  in_use_ += size;
+void BlockCache::count_taken(std::size_t bytes) noexcept {
+  in_use_ += bytes;
   peak_ = std::max(peak_, in_use_);
-  if (auto* const block = kept_[index]) {
-    kept_[index] = block->next;
-    counts_.cached -= size;
-    ++counts_.reused;
-    return block;
-  }
-  ++counts_.fresh;
-  return nullptr;
 }
 
 void* BlockCache::take(std::size_t bytes) noexcept {
-  const auto size = size_of_block(bytes);
-  if (size == 0) return nullptr;
-  if (void* const block = take_kept(bytes)) return block;
+  if (size_of_block(bytes) == 0) return nullptr;
+  const auto [index, size] = class_of(bytes);
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto* const block = kept_[index]) {
+      kept_[index] = block->next;
+      counts_.cached -= size;
+      ++counts_.reused;
+      count_taken(size);
+      return block;
+    }
+  }
   void* block = from_system(size);
   if (!block) {
     empty();
     block = from_system(size);
   }
-  if (!block) {
-    const std::lock_guard lock(mutex_);
-    in_use_ -= size;
-  }
+  if (!block) return nullptr;
+  const std::lock_guard lock(mutex_);
+  ++counts_.fresh;
+  count_taken(size);
   return block;
 }
 
@@ -105,7 +101,7 @@ void BlockCache::give(void* block, std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   in_use_ -= size;
   if (!keeps) return std::free(block);
-  kept_[index] = new (block) Kept{kept_[index]};
+  kept_[index] = new (block) Kept{kept_[index], size};
   counts_.cached += size;
   // What is in use and what is kept together stay below one and a half times what was in use at most.
   const auto most = peak_ + peak_ / 2;
@@ -115,10 +111,7 @@ void BlockCache::give(void* block, std::size_t bytes) noexcept {
 void BlockCache::shrink(std::size_t most) noexcept {
   for (auto index = sizes; index-- > 0 && counts_.cached > most;) {
     while (kept_[index] && counts_.cached > most) {
-      // Of sizes up to 512 there are eight, and then eight for each power of two from 512 on.
-      const auto size =
-          index < 8 ? (index + 1) * alignment : (index % 8 + 9) * (std::size_t{1} << (index / 8 + 5));
-      counts_.cached -= size;
+      counts_.cached -= kept_[index]->bytes;
       std::free(std::exchange(kept_[index], kept_[index]->next));
     }
   }

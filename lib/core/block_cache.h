@@ -36,11 +36,13 @@ class BlockCache {
  private:
   struct Kept {
     Kept* next;
+    std::size_t bytes;
   };
   static constexpr std::size_t sizes = 8 * 64;
 
   BlockCache();
-  void* take_kept(std::size_t size) noexcept;
+  // With the lock, as the next.
+  void count_taken(std::size_t bytes) noexcept;
   // Frees the largest ones until no more than `most` bytes are kept.
   void shrink(std::size_t most) noexcept;
 

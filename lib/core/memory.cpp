@@ -2,27 +2,44 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <numeric>
 
 #include "core/block_cache.h"
+#include "core/fork.h"
 #include "core/memory_account.h"
 
 namespace tutti::memory {
 namespace {
 
 struct Account {
-  std::mutex mutex;
   Usage now, peak;
   std::size_t total = 0, most = 0;
 };
 
-// The CPU's and, by their indices, the GPUs'; those beyond share the last. Never destroyed, as tensors may outlive it.
-Account& account_of(Device device) {
-  static auto& accounts = *new std::array<Account, 17>;
-  return accounts[device.is_cpu() ? 0
-                                  : std::min<std::size_t>(static_cast<std::size_t>(device.index()) + 1, 16)];
+// The CPU's and, by their indices, the GPUs'; those beyond share the last.
+struct Accounts {
+  std::mutex mutex;
+  std::array<Account, 17> of_devices;
+
+  Accounts();
+  Account& of(Device device) {
+    return of_devices[device.is_cpu()
+                          ? 0
+                          : std::min<std::size_t>(static_cast<std::size_t>(device.index()) + 1, 16)];
+  }
+};
+
+// Never destroyed: tensors may outlive it.
+Accounts& accounts() {
+  static auto& instance = *new Accounts;
+  return instance;
+}
+
+Accounts::Accounts() {
+  hold_while_forking<[]() -> std::mutex& { return accounts().mutex; }>();
 }
 
 std::string text_of(std::size_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }
@@ -37,8 +54,8 @@ std::string_view name_of(Category category) {
 std::size_t Usage::total() const { return std::accumulate(bytes.begin(), bytes.end(), std::size_t{0}); }
 
 void add(Device device, Category category, std::size_t bytes) noexcept {
-  auto& account = account_of(device);
-  const std::lock_guard lock(account.mutex);
+  const std::lock_guard lock(accounts().mutex);
+  auto& account = accounts().of(device);
   account.now.bytes[static_cast<std::size_t>(category)] += bytes;
   account.total += bytes;
   if (account.total <= account.most) return;
@@ -47,8 +64,8 @@ void add(Device device, Category category, std::size_t bytes) noexcept {
 }
 
 void remove(Device device, Category category, std::size_t bytes) noexcept {
-  auto& account = account_of(device);
-  const std::lock_guard lock(account.mutex);
+  const std::lock_guard lock(accounts().mutex);
+  auto& account = accounts().of(device);
   account.now.bytes[static_cast<std::size_t>(category)] -= bytes;
   account.total -= bytes;
 }
@@ -56,8 +73,8 @@ void remove(Device device, Category category, std::size_t bytes) noexcept {
 Statistics statistics(Device device) {
   Statistics statistics;
   {
-    auto& account = account_of(device);
-    const std::lock_guard lock(account.mutex);
+    const std::lock_guard lock(accounts().mutex);
+    auto& account = accounts().of(device);
     statistics.now = account.now;
     statistics.peak = account.peak;
   }
@@ -72,8 +89,8 @@ Statistics statistics(Device device) {
 
 void reset_peak(Device device) {
   {
-    auto& account = account_of(device);
-    const std::lock_guard lock(account.mutex);
+    const std::lock_guard lock(accounts().mutex);
+    auto& account = accounts().of(device);
     account.peak = account.now;
     account.most = account.total;
   }

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/memory_account.h"
+
 namespace tutti::memory {
 namespace {
 
@@ -81,6 +83,9 @@ TEST(BlockCache, WhatWasGivenBackServesTheSameSizeAgain) {
 TEST(BlockCache, WithWhatIsInUseItIsAtMostOneAndAHalfOfThePeak) {
   cache().empty();
   cache().reset_peak();
+  if (TEST_SLOWDOWN == 1) {  // what there was not is not a peak; sanitizers end the program
+    EXPECT_EQ(cache().take(std::size_t{1} << 60), nullptr);
+  }
   const std::size_t most = std::size_t{48} << 20;
   std::size_t kept = 0;
   for (std::size_t bytes = most / 4; bytes > 1000; bytes = bytes * 2 / 3) {  // each of a size of its own
@@ -135,7 +140,11 @@ TEST(BlockCache, ThreadsGetBlocksOfTheirOwn) {
 TEST(BlockCache, AChildThatIsForkedMeanwhileHasMemory) {
   const std::jthread busy([](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
-      for (int i = 0; i < 1000; ++i) cache().give(cache().take(100), 100);
+      for (int i = 0; i < 1000; ++i) {
+        cache().give(cache().take(100), 100);
+        add({}, Category::activations, 1);
+        remove({}, Category::activations, 1);
+      }
       std::this_thread::sleep_for(
           std::chrono::microseconds(100));  // else a fork waits for the lock in vain for long
     }
@@ -145,6 +154,7 @@ TEST(BlockCache, AChildThatIsForkedMeanwhileHasMemory) {
     if (child == 0) {
       ::alarm(20);
       cache().give(cache().take(100), 100);
+      add({}, Category::activations, 1);
       ::_exit(0);
     }
     int status = -1;

@@ -27,10 +27,9 @@ struct Usage {
 
 struct Statistics {
   Usage now;
-  Usage peak;              ///< when the total was largest, since the start or `reset_peak`
-  std::size_t cached = 0;  ///< bytes of the CPU that were given back, and are kept for the next tensors
-  std::uint64_t fresh =
-      0;  ///< how often memory came from the system, which the first touch of each page is part of
+  Usage peak;                ///< when the total was largest, since the start or `reset_peak`
+  std::size_t cached = 0;    ///< bytes of the CPU that were given back, and are kept for the next tensors
+  std::uint64_t fresh = 0;   ///< how often memory came from the system
   std::uint64_t reused = 0;  ///< how often it had been a tensor's before
 };
 
