@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <limits>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include "core/fork.h"
@@ -52,14 +53,11 @@ void* from_system(std::size_t size) {
 
 }  // namespace
 
-BlockCache& BlockCache::instance() {
-  static auto* const cache = new BlockCache;
-  return *cache;
-}
+constinit BlockCache BlockCache::instance_;
+static_assert(std::is_trivially_destructible_v<BlockCache>);
 
-BlockCache::BlockCache() {
-  hold_while_forking<[]() -> std::mutex& { return instance().mutex_; }>();
-}
+const bool BlockCache::held_while_forking_ =
+    hold_while_forking<[]() -> std::mutex& { return instance_.mutex_; }>();
 
 std::size_t BlockCache::size_of_block(std::size_t bytes) {
   if (bytes > std::numeric_limits<std::ptrdiff_t>::max() / 2) return 0;

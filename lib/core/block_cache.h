@@ -13,7 +13,7 @@ namespace tutti::memory {
 class BlockCache {
  public:
   // The one of the process. It is never destroyed: tensors may outlive it.
-  static BlockCache& instance();
+  static BlockCache& instance() { return instance_; }
 
   // At least `bytes` bytes, aligned to 64; null where there are no more.
   void* take(std::size_t bytes) noexcept;
@@ -40,11 +40,14 @@ class BlockCache {
   };
   static constexpr std::size_t sizes = 8 * 64;
 
-  BlockCache();
+  constexpr BlockCache() = default;
   // With the lock, as the next.
   void count_taken(std::size_t bytes) noexcept;
   // Frees the largest ones until no more than `most` bytes are kept.
   void shrink(std::size_t most) noexcept;
+
+  static BlockCache instance_;
+  static const bool held_while_forking_;
 
   std::mutex mutex_;
   std::array<Kept*, sizes> kept_{};

@@ -7,11 +7,12 @@
 
 namespace tutti {
 
-// A child has the thread that forked it alone: what another one had locked would stay so for ever. Once for each mutex.
+// A child has the thread that forked it alone: what another one had locked would stay so for ever, and what another one was
+// about to make would never be made. So what has a mutex is made by the linker (constinit), and the loader calls this.
 // `mutex` is a function that returns it.
 template <auto mutex>
-void hold_while_forking() {
-  ::pthread_atfork([] { mutex().lock(); }, [] { mutex().unlock(); }, [] { mutex().unlock(); });
+bool hold_while_forking() {
+  return ::pthread_atfork([] { mutex().lock(); }, [] { mutex().unlock(); }, [] { mutex().unlock(); }) == 0;
 }
 
 }  // namespace tutti

@@ -6,6 +6,7 @@
 #include <array>
 #include <mutex>
 #include <numeric>
+#include <type_traits>
 
 #include "core/block_cache.h"
 #include "core/fork.h"
@@ -24,7 +25,6 @@ struct Accounts {
   std::mutex mutex;
   std::array<Account, 17> of_devices;
 
-  Accounts();
   Account& of(Device device) {
     return of_devices[device.is_cpu()
                           ? 0
@@ -32,30 +32,25 @@ struct Accounts {
   }
 };
 
-// Never destroyed: tensors may outlive it.
-Accounts& accounts() {
-  static auto& instance = *new Accounts;
-  return instance;
-}
+constinit Accounts accounts;
+static_assert(std::is_trivially_destructible_v<Accounts>);  // tensors may outlive it
 
-Accounts::Accounts() {
-  hold_while_forking<[]() -> std::mutex& { return accounts().mutex; }>();
-}
+[[maybe_unused]] const bool held = hold_while_forking<[]() -> std::mutex& { return accounts.mutex; }>();
 
 std::string text_of(std::size_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }
 
 }  // namespace
 
 std::string_view name_of(Category category) {
-  constexpr std::string_view names[] = {"activations", "parameters", "gradients", "optimizer"};
+  constexpr std::string_view names[] = {"activations", "parameters", "gradients", "optimizer", "workspace"};
   return names[static_cast<std::size_t>(category)];
 }
 
 std::size_t Usage::total() const { return std::accumulate(bytes.begin(), bytes.end(), std::size_t{0}); }
 
 void add(Device device, Category category, std::size_t bytes) noexcept {
-  const std::lock_guard lock(accounts().mutex);
-  auto& account = accounts().of(device);
+  const std::lock_guard lock(accounts.mutex);
+  auto& account = accounts.of(device);
   account.now.bytes[static_cast<std::size_t>(category)] += bytes;
   account.total += bytes;
   if (account.total <= account.most) return;
@@ -64,8 +59,8 @@ void add(Device device, Category category, std::size_t bytes) noexcept {
 }
 
 void remove(Device device, Category category, std::size_t bytes) noexcept {
-  const std::lock_guard lock(accounts().mutex);
-  auto& account = accounts().of(device);
+  const std::lock_guard lock(accounts.mutex);
+  auto& account = accounts.of(device);
   account.now.bytes[static_cast<std::size_t>(category)] -= bytes;
   account.total -= bytes;
 }
@@ -73,8 +68,8 @@ void remove(Device device, Category category, std::size_t bytes) noexcept {
 Statistics statistics(Device device) {
   Statistics statistics;
   {
-    const std::lock_guard lock(accounts().mutex);
-    auto& account = accounts().of(device);
+    const std::lock_guard lock(accounts.mutex);
+    auto& account = accounts.of(device);
     statistics.now = account.now;
     statistics.peak = account.peak;
   }
@@ -89,8 +84,8 @@ Statistics statistics(Device device) {
 
 void reset_peak(Device device) {
   {
-    const std::lock_guard lock(accounts().mutex);
-    auto& account = accounts().of(device);
+    const std::lock_guard lock(accounts.mutex);
+    auto& account = accounts.of(device);
     account.peak = account.now;
     account.most = account.total;
   }

@@ -77,7 +77,7 @@ TEST(Memory, SummaryNamesThem) {
   const Tensor x = zeros({5'000'000});
   const auto text = memory::summary();
   EXPECT_THAT(text, HasSubstr("memory of tensors on cpu"));
-  for (const auto* name : {"activations", "parameters", "gradients", "optimizer", "together"})
+  for (const auto* name : {"activations", "parameters", "gradients", "optimizer", "workspace", "together"})
     EXPECT_THAT(text, HasSubstr(name));
 }
 

@@ -12,10 +12,10 @@
 
 namespace tutti::memory {
 
-/// What a tensor is for. Leaves that require a gradient, their gradients and the state of optimizers tell by themselves;
-/// all else are activations, inputs among them.
-enum class Category : std::uint8_t { activations, parameters, gradients, optimizer };
-inline constexpr std::size_t categories = 4;
+/// What memory is for. Leaves that require a gradient, their gradients and the state of optimizers tell by themselves; what an
+/// operation needs for itself is workspace; all else are activations, inputs among them.
+enum class Category : std::uint8_t { activations, parameters, gradients, optimizer, workspace };
+inline constexpr std::size_t categories = 5;
 std::string_view name_of(Category category);
 
 /// Bytes of the tensors that are there, by what they are for.
