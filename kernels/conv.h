@@ -21,8 +21,8 @@ struct Conv2d {
   static void cpu(const ConvArgs& args, const void* x, const void* weight, const void* bias, void* out);
 };
 
-// Gradients of x and weight, each null where it is not wanted. That of the weight is a sum over the images in
-// their order.
+// Gradients of x and weight, each null where it is not wanted. That of the weight is a sum over at
+// most sixteen groups of images, and then over the groups.
 struct Conv2dGrad {
   static constexpr const char* name = "conv2d_grad";
   static void cpu(const ConvArgs& args, const void* g, const void* x, const void* weight, void* dx,

@@ -25,7 +25,8 @@ struct CrossEntropy {
   static void cpu(const CrossEntropyArgs& args, void* loss, void* log_sums);
 };
 
-// out [rows, classes] = g[row] times the gradient of loss[row]; g is one number for all rows if g_step is 0.
+// out [rows, classes] = g[row] times the gradient of loss[row]; g is one number for all rows if g_step is 0. It may be the
+// logits themselves.
 struct CrossEntropyGrad {
   static constexpr const char* name = "cross_entropy_grad";
   static void cpu(const CrossEntropyArgs& args, const void* log_sums, const void* g, std::int64_t g_step,

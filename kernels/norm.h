@@ -18,7 +18,7 @@ struct Norm {
 };
 
 // Gradients of x [rows, columns], weight and bias [columns], each null where it is not wanted. Those of
-// weight and bias are sums over the rows in their order.
+// weight and bias are sums over blocks of rows, whose number the columns decide, and then over the blocks.
 struct NormGrad {
   static constexpr const char* name = "norm_grad";
   static void cpu(DType dtype, bool root_mean_square, const void* g, const void* x, const void* weight,

@@ -43,6 +43,7 @@
 #include "tutti/core/reduce_op.h"
 #include "tutti/core/shape.h"
 #include "tutti/core/size2d.h"
+#include "tutti/core/threads.h"
 #include "tutti/core/tree.h"
 #include "tutti/core/version.h"
 #include "tutti/data/idx.h"

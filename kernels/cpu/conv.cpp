@@ -3,62 +3,88 @@
 #include "kernels/conv.h"
 
 #include <algorithm>
-#include <vector>
 
+#include "core/parallel_for.h"
+#include "kernels/cpu/workspace.h"
 #include "kernels/gemm.h"
+#include "kernels/multiversion.h"
 
 namespace tutti::kernels {
 namespace {
 
-// Calls f(image, column, count) for each run of `count` outputs that take image[0], image[stride], ... as
-// their element of a column, and outside(column, count) for each run whose element is padding. `columns` is
-// [channels * kernel, out].
+// What each element of a column is to the image. `columns` is [channels * kernel, out].
+//
+// Calls run(image, column, count) for each run of `count` outputs that take image[0], image[stride], ... as their element
+// of a column, and outside(column, count) for each run whose element is padding: before or after it, as `outside_first` says,
+// because a run may go over elements that are outside.
 template <typename I, typename C, typename F, typename G>
-void for_each_window_run(const Window& w, std::int64_t channels, I* image, C* columns, F f, G outside) {
+void for_each_window_run(const Window& w, std::int64_t channels, I* image, C* columns, bool outside_first,
+                         F run, G outside) {
   const auto& [y, x] = w;
+  // Rows of outputs then follow one another as the rows of the image do: all are one run, over the ends of its rows.
+  const bool rows_join = x.stride == 1 && y.stride == 1 && x.out == x.in;
   for (std::int64_t c = 0; c < channels; ++c, image += w.in()) {
     for (std::int64_t ky = 0; ky < y.kernel; ++ky) {
+      const std::int64_t top = y.first_inside(ky), bottom = y.end_inside(ky);
       for (std::int64_t kx = 0; kx < x.kernel; ++kx, columns += w.out()) {
-        const std::int64_t top = y.first_inside(ky), bottom = y.end_inside(ky);
-        const std::int64_t left = x.first_inside(kx), right = x.end_inside(kx);
+        const std::int64_t left = x.first_inside(kx), right = x.end_inside(kx),
+                           joined = rows_join ? bottom - top : 1;
+        const auto runs = [&] {
+          for (std::int64_t oy = top; oy < bottom && left < right; oy += joined) {
+            run(image + y.input(oy, ky) * x.in + x.input(left, kx), columns + oy * x.out + left,
+                (joined - 1) * x.out + right - left);
+          }
+        };
+        if (!outside_first) runs();
         outside(columns, top * x.out);
         for (std::int64_t oy = top; oy < bottom; ++oy) {
-          C* row = columns + oy * x.out;
-          outside(row, left);
-          if (left < right) f(image + y.input(oy, ky) * x.in + x.input(left, kx), row + left, right - left);
-          outside(row + right, x.out - right);
+          outside(columns + oy * x.out, left);
+          outside(columns + oy * x.out + right, x.out - right);
         }
         outside(columns + bottom * x.out, (y.out - bottom) * x.out);
+        if (outside_first) runs();
       }
     }
   }
 }
 
 template <typename T>
+void clear(T* x, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) x[i] = T(0);
+}
+
+template <typename T>
+TUTTI_MULTIVERSION void take(const T* from, std::int64_t stride, T* to, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] = from[i * stride];
+}
+
+template <typename T>
+TUTTI_MULTIVERSION void add(T* to, const T* from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
+}
+
+template <typename T>
 void unfold(const Window& w, std::int64_t channels, const T* image, T* columns) {
   const std::int64_t stride = w.x.stride;
   for_each_window_run(
-      w, channels, image, columns,
+      w, channels, image, columns, false,
       [stride](const T* from, T* to, std::int64_t count) {
-        if (stride == 1) {
-          std::copy_n(from, count, to);
-        } else {
-          for (std::int64_t i = 0; i < count; ++i) to[i] = from[i * stride];
-        }
+        stride == 1 ? void(std::copy_n(from, count, to)) : take(from, stride, to, count);
       },
-      [](T* to, std::int64_t count) { std::fill_n(to, count, T(0)); });
+      clear<T>);
 }
 
-// The reverse: adds each element of the columns to the image where it came from.
+// The reverse: adds each element of the columns to the image where it came from. Those of padding become 0.
 template <typename T>
-void fold(const Window& w, std::int64_t channels, T* image, const T* columns) {
+void fold(const Window& w, std::int64_t channels, T* image, T* columns) {
   const std::int64_t stride = w.x.stride;
   for_each_window_run(
-      w, channels, image, columns,
+      w, channels, image, columns, true,
       [stride](T* to, const T* from, std::int64_t count) {
+        if (stride == 1) return add(to, from, count);
         for (std::int64_t i = 0; i < count; ++i) to[i * stride] += from[i];
       },
-      [](const T*, std::int64_t) {});
+      clear<T>);
 }
 
 bool is_pointwise(const WindowDim& d) { return d.kernel == 1 && d.stride == 1 && d.padding == 0; }
@@ -70,8 +96,7 @@ class Columns {
   explicit Columns(const ConvArgs& args)
       : args_(args),
         pointwise_(is_pointwise(args.window.y) && is_pointwise(args.window.x)),
-        scratch_(pointwise_ ? 0
-                            : static_cast<std::size_t>(args.in * args.window.kernel() * args.window.out())) {}
+        scratch_(pointwise_ ? 0 : args.in * args.window.kernel() * args.window.out()) {}
 
   bool pointwise() const { return pointwise_; }
   T* scratch() { return scratch_.data(); }
@@ -84,42 +109,71 @@ class Columns {
  private:
   const ConvArgs& args_;
   bool pointwise_;
-  std::vector<T> scratch_;
+  Workspace<T> scratch_;
 };
 
-template <typename T>
-void forward(const ConvArgs& a, const T* x, const T* weight, const T* bias, T* out) {
-  const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel();
-  Columns<T> columns(a);
-  for (std::int64_t i = 0; i < a.n; ++i) {
-    for (std::int64_t g = 0; g < a.groups; ++g, x += a.in * a.window.in(), out += a.out * outputs) {
-      if (bias) {
-        for (std::int64_t o = 0; o < a.out; ++o) std::fill_n(out + o * outputs, outputs, bias[g * a.out + o]);
-      }
-      gemm<T>(false, false, a.out, outputs, taps, weight + g * a.out * taps, taps, columns.of(x), outputs,
-              bias ? T(1) : T(0), out, outputs);
-    }
-  }
+// Images that make a piece for a thread: a sixteenth of them, or more where each is soon done.
+std::int64_t piece_images(const ConvArgs& a) {
+  const std::int64_t work = a.groups * a.out * a.in * a.window.kernel() * a.window.out();
+  return std::max({std::int64_t{1}, (a.n + 15) / 16, 500'000 / std::max<std::int64_t>(1, work)});
 }
 
 template <typename T>
-void backward(const ConvArgs& a, const T* g, const T* x, const T* weight, T* dx, T* dweight) {
-  const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel(), inputs = a.in * a.window.in();
-  Columns<T> columns(a);
-  for (std::int64_t i = 0; i < a.n * a.groups; ++i, g += a.out * outputs) {
-    const std::int64_t first_weight = i % a.groups * a.out * taps;
-    if (dweight) {
-      gemm<T>(false, true, a.out, taps, outputs, g, outputs, columns.of(x + i * inputs), outputs,
-              i < a.groups ? T(0) : T(1), dweight + first_weight, taps);
+void forward(const ConvArgs& a, const T* images, const T* weight, const T* bias, T* results) {
+  const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel();
+  parallel_for(a.n, piece_images(a), [&](std::int64_t first, std::int64_t last) {
+    Columns<T> columns(a);
+    for (std::int64_t i = first * a.groups; i < last * a.groups; ++i) {
+      const std::int64_t channel = i % a.groups * a.out;
+      T* out = results + i * a.out * outputs;
+      if (bias) {
+        for (std::int64_t o = 0; o < a.out; ++o) std::fill_n(out + o * outputs, outputs, bias[channel + o]);
+      }
+      gemm<T>({false, false, a.out, outputs, taps, weight + channel * taps, taps,
+               columns.of(images + i * a.in * a.window.in()), outputs, bias ? T(1) : T(0), out, outputs});
     }
-    if (dx) {
+  });
+}
+
+template <typename T>
+void grad_of_images(const ConvArgs& a, const T* g, const T* weight, T* dx) {
+  const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel(), inputs = a.in * a.window.in();
+  parallel_for(a.n, piece_images(a), [&](std::int64_t first, std::int64_t last) {
+    Columns<T> columns(a);
+    for (std::int64_t i = first * a.groups; i < last * a.groups; ++i) {
       T* image = dx + i * inputs;
       T* to = columns.pointwise() ? image : columns.scratch();
-      gemm<T>(true, false, taps, outputs, a.out, weight + first_weight, taps, g, outputs, T(0), to, outputs);
+      gemm<T>({true, false, taps, outputs, a.out, weight + i % a.groups * a.out * taps, taps,
+               g + i * a.out * outputs, outputs, T(0), to, outputs});
       if (columns.pointwise()) continue;
       std::fill_n(image, inputs, T(0));
       fold(a.window, a.in, image, columns.scratch());
     }
+  });
+}
+
+// Each piece sums over its images, and then the pieces' sums are added; of large weights there are few.
+template <typename T>
+void grad_of_weight(const ConvArgs& a, const T* g, const T* x, T* dweight) {
+  const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel(), inputs = a.in * a.window.in();
+  const std::int64_t size = a.groups * a.out * taps;
+  const std::int64_t most =
+      std::max<std::int64_t>(1, (std::int64_t{1} << 22) / std::max<std::int64_t>(1, size));
+  const std::int64_t grain = std::max(piece_images(a), (a.n + most - 1) / most);
+  const std::int64_t pieces = (a.n + grain - 1) / grain;
+  Workspace<T> sums((pieces - 1) * size);
+  parallel_for(a.n, grain, [&](std::int64_t first, std::int64_t last) {
+    Columns<T> columns(a);
+    T* const sum = first == 0 ? dweight : sums.data() + (first / grain - 1) * size;
+    for (std::int64_t i = first * a.groups; i < last * a.groups; ++i) {
+      gemm<T>({false, true, a.out, taps, outputs, g + i * a.out * outputs, outputs,
+               columns.of(x + i * inputs), outputs, i < (first + 1) * a.groups ? T(0) : T(1),
+               sum + i % a.groups * a.out * taps, taps});
+    }
+  });
+  for (std::int64_t piece = 0; piece + 1 < pieces; ++piece) {
+    const T* sum = sums.data() + piece * size;
+    for (std::int64_t k = 0; k < size; ++k) dweight[k] += sum[k];
   }
 }
 
@@ -136,8 +190,9 @@ void Conv2d::cpu(const ConvArgs& args, const void* x, const void* weight, const 
 void Conv2dGrad::cpu(const ConvArgs& args, const void* g, const void* x, const void* weight, void* dx,
                      void* dweight) {
   const auto run = [&]<typename T>(T) {
-    backward(args, static_cast<const T*>(g), static_cast<const T*>(x), static_cast<const T*>(weight),
-             static_cast<T*>(dx), static_cast<T*>(dweight));
+    const T* gradient = static_cast<const T*>(g);
+    if (dweight) grad_of_weight(args, gradient, static_cast<const T*>(x), static_cast<T*>(dweight));
+    if (dx) grad_of_images(args, gradient, static_cast<const T*>(weight), static_cast<T*>(dx));
   };
   args.dtype == DType::f64 ? run(double{}) : run(float{});
 }

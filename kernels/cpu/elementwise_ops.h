@@ -38,14 +38,26 @@ TUTTI_INLINE T gelu_slope(T x) {
   return cdf + x * T(0.39894228040143267794) * vexp(T(-0.5) * x * x);
 }
 
+template <typename T>
+TUTTI_INLINE T silu_slope(T x) {
+  const T s = sigmoid(x);
+  return s * (T(1) + x * (T(1) - s));
+}
+
 inline constexpr double gelu_tanh_beta = 0.79788456080286535588;  // sqrt(2 / pi)
 inline constexpr double gelu_tanh_kappa = 0.044715;
 
+// (1 + tanh(u)) / 2 is sigmoid(2 u): one exponential, and no cancellation where tanh is near -1.
+template <typename T>
+TUTTI_INLINE T gelu_tanh_gate(T x) {
+  return sigmoid(T(2 * gelu_tanh_beta) * (x + T(gelu_tanh_kappa) * x * x * x));
+}
+
 template <typename T>
 TUTTI_INLINE T gelu_tanh_slope(T x) {
-  const T t = vtanh(T(gelu_tanh_beta) * (x + T(gelu_tanh_kappa) * x * x * x));
-  const T inner = T(gelu_tanh_beta) * (T(1) + T(3 * gelu_tanh_kappa) * x * x);
-  return (T(0.5) + T(0.5) * t) + T(0.5) * x * (T(1) - t * t) * inner;
+  const T gate = gelu_tanh_gate(x);
+  const T inner = T(2 * gelu_tanh_beta) * (T(1) + T(3 * gelu_tanh_kappa) * x * x);
+  return gate * (T(1) + x * (T(1) - gate) * inner);
 }
 
 // Each op is a type with a static `f`; it names, by `integers`, whether it takes integers too.
@@ -76,8 +88,7 @@ TUTTI_UNARY(Floor, false, std::floor(x))
 TUTTI_UNARY(Sigmoid, false, sigmoid(x))
 TUTTI_UNARY(Relu, true, x < T(0) ? T(0) : x)  // keeps NaN
 TUTTI_UNARY(Gelu, false, T(0.5) * x * (T(1) + verf(x * T(0.70710678118654752440))))
-TUTTI_UNARY(GeluTanh, false,
-            T(0.5) * x * (T(1) + vtanh(T(gelu_tanh_beta) * (x + T(gelu_tanh_kappa) * x * x * x))))
+TUTTI_UNARY(GeluTanh, false, x* gelu_tanh_gate(x))
 TUTTI_UNARY(Silu, false, x* sigmoid(x))
 }  // namespace unary
 #undef TUTTI_UNARY
@@ -102,7 +113,7 @@ TUTTI_BINARY(Minimum, true, a < b || a != a ? a : b)
 TUTTI_BINARY(ReluGrad, false, b > T(0) ? a : T(0))
 TUTTI_BINARY(GeluGrad, false, a* gelu_slope(b))
 TUTTI_BINARY(GeluTanhGrad, false, a* gelu_tanh_slope(b))
-TUTTI_BINARY(SiluGrad, false, a* sigmoid(b) * (T(1) + b * (T(1) - sigmoid(b))))
+TUTTI_BINARY(SiluGrad, false, a* silu_slope(b))
 TUTTI_BINARY(TanhGrad, false, a*(T(1) - b * b))
 TUTTI_BINARY(SigmoidGrad, false, a* b*(T(1) - b))
 }  // namespace binary

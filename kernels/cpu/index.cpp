@@ -1,6 +1,9 @@
 #include "kernels/index.h"
 
+#include <algorithm>
 #include <cstring>
+
+#include "core/parallel_for.h"
 
 namespace tutti::kernels {
 namespace {
@@ -27,25 +30,28 @@ std::int64_t FindOutside::cpu(const std::int64_t* index, std::int64_t count, std
 void IndexSelect::cpu(std::size_t element_size, const void* x, const std::int64_t* index, void* out,
                       std::int64_t outer, std::int64_t n, std::int64_t inner, std::int64_t count) {
   const std::size_t row = static_cast<std::size_t>(inner) * element_size;
-  auto* to = static_cast<std::byte*>(out);
-  for (std::int64_t o = 0; o < outer; ++o) {
-    for (std::int64_t i = 0; i < count; ++i, to += row) {
-      std::memcpy(to, static_cast<const std::byte*>(x) + static_cast<std::size_t>(o * n + index[i]) * row,
-                  row);
+  parallel_for(outer * count, piece_rows(inner), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      std::memcpy(
+          static_cast<std::byte*>(out) + static_cast<std::size_t>(i) * row,
+          static_cast<const std::byte*>(x) + static_cast<std::size_t>(i / count * n + index[i % count]) * row,
+          row);
     }
-  }
+  });
 }
 
 void IndexAdd::cpu(DType dtype, void* out, const std::int64_t* index, const void* g, std::int64_t outer,
                    std::int64_t n, std::int64_t inner, std::int64_t count) {
+  // Rows may meet in one: threads share the columns.
+  const std::int64_t width = std::max<std::int64_t>(64, piece_rows(outer * count));
   visit_dtype(dtype, [&]<typename T>() {
-    const T* from = static_cast<const T*>(g);
-    for (std::int64_t o = 0; o < outer; ++o) {
-      for (std::int64_t i = 0; i < count; ++i, from += inner) {
-        T* to = static_cast<T*>(out) + (o * n + index[i]) * inner;
-        for (std::int64_t k = 0; k < inner; ++k) add_to(to[k], from[k]);
+    parallel_for(inner, width, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = 0; i < outer * count; ++i) {
+        const T* from = static_cast<const T*>(g) + i * inner;
+        T* to = static_cast<T*>(out) + (i / count * n + index[i % count]) * inner;
+        for (std::int64_t k = first; k < last; ++k) add_to(to[k], from[k]);
       }
-    }
+    });
   });
 }
 
@@ -64,12 +70,13 @@ void Gather::cpu(std::size_t element_size, const void* x, const std::int64_t* in
 void ScatterAdd::cpu(DType dtype, void* out, const std::int64_t* index, const void* g, std::int64_t outer,
                      std::int64_t n, std::int64_t inner, std::int64_t m) {
   visit_dtype(dtype, [&]<typename T>() {
-    const T* from = static_cast<const T*>(g);
-    for (std::int64_t o = 0; o < outer; ++o) {
-      for (std::int64_t i = 0; i < m * inner; ++i, ++index, ++from) {
-        add_to(static_cast<T*>(out)[(o * n + *index) * inner + i % inner], *from);
+    parallel_for(outer, piece_rows(m * inner), [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t at = first * m; at < last * m; ++at) {
+        T* const rows = static_cast<T*>(out) + at / m * n * inner;
+        for (std::int64_t k = at * inner; k < (at + 1) * inner; ++k)
+          add_to(rows[index[k] * inner + k - at * inner], static_cast<const T*>(g)[k]);
       }
-    }
+    });
   });
 }
 

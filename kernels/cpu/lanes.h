@@ -25,18 +25,20 @@ TUTTI_INLINE T lane_sum(std::int64_t n, F term) {
   return lane[0];
 }
 
-// Largest of x[0 .. n), n >= 1; NaN where there is one.
+// Largest of x[0 .. n), n >= 1. Of NaN it takes no notice but where it stands first: the sum that follows does. Of thirty-two
+// lanes g++ 12 makes vectors, of sixteen maxima it does not.
 template <typename T>
 TUTTI_INLINE T lane_max(const T* x, std::int64_t n) {
-  T lane[lane_count];
+  constexpr int lanes = 2 * lane_count;
+  T lane[lanes];
   for (T& value : lane) value = x[0];
-  const auto larger = [](T a, T b) { return a > b || a != a ? a : b; };
+  const auto larger = [](T a, T b) { return b > a ? b : a; };
   std::int64_t i = 0;
-  for (; i + lane_count <= n; i += lane_count) {
-    for (int k = 0; k < lane_count; ++k) lane[k] = larger(lane[k], x[i + k]);
+  for (; i + lanes <= n; i += lanes) {
+    for (int k = 0; k < lanes; ++k) lane[k] = larger(lane[k], x[i + k]);
   }
   for (int k = 0; i < n; ++i, ++k) lane[k] = larger(lane[k], x[i]);
-  for (int half = lane_count / 2; half > 0; half /= 2) {
+  for (int half = lanes / 2; half > 0; half /= 2) {
     for (int k = 0; k < half; ++k) lane[k] = larger(lane[k], lane[k + half]);
   }
   return lane[0];

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/parallel_for.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/multiversion.h"
 
@@ -33,36 +34,42 @@ TUTTI_MULTIVERSION void softmax_times(const T* x, T log_sum, T even, T g, T* out
 
 template <typename T>
 void forward(const CrossEntropyArgs& args, T* loss, T* log_sums) {
-  const T* x = static_cast<const T*>(args.logits);
   const T smoothing = static_cast<T>(args.smoothing);
-  for (std::int64_t row = 0; row < args.rows; ++row, x += args.classes) {
-    const std::int64_t target = args.targets[row];
-    log_sums[row] = loss[row] = T(0);
-    if (target == args.ignored) continue;
-    const auto [largest, rest] = log_sum_exp(x, args.classes);
-    log_sums[row] = largest + rest;
-    loss[row] = rest - (x[target] - largest);
-    if (smoothing != T(0)) {
-      const T over_all = rest - (sum_of(x, args.classes) / static_cast<T>(args.classes) - largest);
-      loss[row] = (T(1) - smoothing) * loss[row] + smoothing * over_all;
+  parallel_for(args.rows, piece_rows(args.classes), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t row = first; row < last; ++row) {
+      const T* x = static_cast<const T*>(args.logits) + row * args.classes;
+      const std::int64_t target = args.targets[row];
+      log_sums[row] = loss[row] = T(0);
+      if (target == args.ignored) continue;
+      const auto [largest, rest] = log_sum_exp(x, args.classes);
+      log_sums[row] = largest + rest;
+      loss[row] = rest - (x[target] - largest);
+      if (smoothing != T(0)) {
+        const T over_all = rest - (sum_of(x, args.classes) / static_cast<T>(args.classes) - largest);
+        loss[row] = (T(1) - smoothing) * loss[row] + smoothing * over_all;
+      }
     }
-  }
+  });
 }
 
 template <typename T>
 void backward(const CrossEntropyArgs& args, const T* log_sums, const T* g, std::int64_t g_step, T* out) {
-  const T* x = static_cast<const T*>(args.logits);
   const T smoothing = static_cast<T>(args.smoothing);
   const T even = smoothing / static_cast<T>(args.classes);
-  for (std::int64_t row = 0; row < args.rows; ++row, x += args.classes, out += args.classes, g += g_step) {
-    const std::int64_t target = args.targets[row];
-    if (target == args.ignored) {
-      std::fill_n(out, args.classes, T(0));
-      continue;
+  parallel_for(args.rows, piece_rows(args.classes), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t row = first; row < last; ++row) {
+      const T* x = static_cast<const T*>(args.logits) + row * args.classes;
+      T* to = out + row * args.classes;
+      const std::int64_t target = args.targets[row];
+      if (target == args.ignored) {
+        std::fill_n(to, args.classes, T(0));
+        continue;
+      }
+      const T of_loss = g[row * g_step];
+      softmax_times(x, log_sums[row], even, of_loss, to, args.classes);
+      to[target] -= of_loss * (T(1) - smoothing);
     }
-    softmax_times(x, log_sums[row], even, *g, out, args.classes);
-    out[target] -= *g * (T(1) - smoothing);
-  }
+  });
 }
 
 // log(1 + z) for z in [0, 1]: the division makes up for the digits of z that 1 + z lost.
@@ -105,10 +112,13 @@ std::int64_t FindBadTarget::cpu(const std::int64_t* targets, std::int64_t count,
 }
 
 void BinaryCrossEntropy::cpu(DType dtype, const void* x, const void* targets, void* out, std::int64_t count) {
-  dtype == DType::f64 ? binary(static_cast<const double*>(x), static_cast<const double*>(targets),
-                               static_cast<double*>(out), count)
-                      : binary(static_cast<const float*>(x), static_cast<const float*>(targets),
-                               static_cast<float*>(out), count);
+  const auto run = [&]<typename T>(T) {
+    parallel_for(count, piece_elements, [&](std::int64_t first, std::int64_t last) {
+      binary(static_cast<const T*>(x) + first, static_cast<const T*>(targets) + first,
+             static_cast<T*>(out) + first, last - first);
+    });
+  };
+  dtype == DType::f64 ? run(double{}) : run(float{});
 }
 
 }  // namespace tutti::kernels

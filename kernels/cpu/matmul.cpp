@@ -1,5 +1,8 @@
 #include "kernels/matmul.h"
 
+#include <algorithm>
+
+#include "core/parallel_for.h"
 #include "kernels/gemm.h"
 
 namespace tutti::kernels {
@@ -12,18 +15,37 @@ void scale_rows(T* out, std::int64_t rows, std::int64_t columns, std::int64_t ld
   }
 }
 
+// Products of a batch that make a piece for a thread, of those that are a single tile.
+std::int64_t piece_products(const MatmulArgs& x) {
+  return std::max<std::int64_t>(1, 500'000 / (x.m * x.n * std::max<std::int64_t>(1, x.k)));
+}
+
 template <typename T>
 void multiply(const MatmulArgs& x) {
-  const T* a = static_cast<const T*>(x.a);
-  const T* b = static_cast<const T*>(x.b);
-  T* out = static_cast<T*>(x.out);
-  const T beta = static_cast<T>(x.beta);
-  for (std::int64_t i = 0; i < x.batch; ++i, a += x.a_batch, b += x.b_batch, out += x.out_batch) {
-    if (x.k == 0) {
-      scale_rows(out, x.m, x.n, x.ldo, beta);
-    } else {
-      gemm<T>(x.a_transposed, x.b_transposed, x.m, x.n, x.k, a, x.lda, b, x.ldb, beta, out, x.ldo);
-    }
+  const auto product = [&x](std::int64_t i) {
+    return Gemm<T>{x.a_transposed,
+                   x.b_transposed,
+                   x.m,
+                   x.n,
+                   x.k,
+                   static_cast<const T*>(x.a) + i * x.a_batch,
+                   x.lda,
+                   static_cast<const T*>(x.b) + i * x.b_batch,
+                   x.ldb,
+                   static_cast<T>(x.beta),
+                   static_cast<T*>(x.out) + i * x.out_batch,
+                   x.ldo};
+  };
+  const auto tiles = tiles_of(x.m, x.n, x.k);
+  if (x.k == 0) {
+    for (std::int64_t i = 0; i < x.batch; ++i)
+      scale_rows(product(i).c, x.m, x.n, x.ldo, static_cast<T>(x.beta));
+  } else if (tiles.down * tiles.across == 1) {
+    parallel_for(x.batch, piece_products(x), [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i) gemm_tile(product(i));
+    });
+  } else {
+    for (std::int64_t i = 0; i < x.batch; ++i) gemm(product(i));
   }
 }
 

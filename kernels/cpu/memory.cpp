@@ -5,9 +5,16 @@
 #include <cstring>
 
 #include "core/block_cache.h"
+#include "core/parallel_for.h"
 #include "tutti/core/error.h"
 
 namespace tutti::kernels {
+namespace {
+
+constexpr std::int64_t piece_bytes = 1 << 19;
+
+}  // namespace
+
 void throw_no_kernel(const char* kernel, Device device) {
   throw DeviceError(
       with_cuda ? fmt::format("{}: there is no kernel for {} yet; move the operands with to(Device::cpu())",
@@ -23,10 +30,17 @@ void* Allocate::cpu(std::size_t bytes) {
 
 void Free::cpu(void* data, std::size_t bytes) noexcept { memory::BlockCache::instance().give(data, bytes); }
 
-void SetZero::cpu(void* data, std::size_t bytes) { std::memset(data, 0, bytes); }
+void SetZero::cpu(void* data, std::size_t bytes) {
+  parallel_for(static_cast<std::int64_t>(bytes), piece_bytes, [data](std::int64_t first, std::int64_t last) {
+    std::memset(static_cast<std::byte*>(data) + first, 0, static_cast<std::size_t>(last - first));
+  });
+}
 
 void CopyBytes::cpu(void* to, Device, const void* from, Device, std::size_t bytes) {
-  if (bytes != 0) std::memcpy(to, from, bytes);
+  parallel_for(static_cast<std::int64_t>(bytes), piece_bytes, [=](std::int64_t first, std::int64_t last) {
+    std::memcpy(static_cast<std::byte*>(to) + first, static_cast<const std::byte*>(from) + first,
+                static_cast<std::size_t>(last - first));
+  });
 }
 
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes) {

@@ -14,30 +14,29 @@ using ConstMap = Eigen::Map<const Matrix<T>, 0, Eigen::OuterStride<>>;
 }  // namespace
 
 template <typename T>
-void gemm(bool a_transposed, bool b_transposed, std::int64_t m, std::int64_t n, std::int64_t k, const T* a,
-          std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
-  const ConstMap<T> left(a, a_transposed ? k : m, a_transposed ? m : k, Eigen::OuterStride<>(lda));
-  const ConstMap<T> right(b, b_transposed ? n : k, b_transposed ? k : n, Eigen::OuterStride<>(ldb));
-  Eigen::Map<Matrix<T>, 0, Eigen::OuterStride<>> out(c, m, n, Eigen::OuterStride<>(ldc));
-  if (beta == T(0)) {
+void gemm_tile(const Gemm<T>& x) {
+  const ConstMap<T> left(x.a, x.a_transposed ? x.k : x.m, x.a_transposed ? x.m : x.k,
+                         Eigen::OuterStride<>(x.lda));
+  const ConstMap<T> right(x.b, x.b_transposed ? x.n : x.k, x.b_transposed ? x.k : x.n,
+                          Eigen::OuterStride<>(x.ldb));
+  Eigen::Map<Matrix<T>, 0, Eigen::OuterStride<>> out(x.c, x.m, x.n, Eigen::OuterStride<>(x.ldc));
+  if (x.beta == T(0)) {
     out.setZero();
-  } else if (beta != T(1)) {
-    out *= beta;
+  } else if (x.beta != T(1)) {
+    out *= x.beta;
   }
-  if (a_transposed && b_transposed) {
-    out.noalias() += left.transpose() * right.transpose();
-  } else if (a_transposed) {
-    out.noalias() += left.transpose() * right;
-  } else if (b_transposed) {
-    out.noalias() += left * right.transpose();
+  if (x.a_transposed && x.b_transposed) {
+    out.noalias() += x.alpha * left.transpose() * right.transpose();
+  } else if (x.a_transposed) {
+    out.noalias() += x.alpha * left.transpose() * right;
+  } else if (x.b_transposed) {
+    out.noalias() += x.alpha * left * right.transpose();
   } else {
-    out.noalias() += left * right;
+    out.noalias() += x.alpha * left * right;
   }
 }
 
-template void gemm<float>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const float*, std::int64_t,
-                          const float*, std::int64_t, float, float*, std::int64_t);
-template void gemm<double>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const double*, std::int64_t,
-                           const double*, std::int64_t, double, double*, std::int64_t);
+template void gemm_tile<float>(const Gemm<float>&);
+template void gemm_tile<double>(const Gemm<double>&);
 
 }  // namespace tutti::kernels

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/parallel_for.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/workspace.h"
 #include "kernels/multiversion.h"
 
 namespace tutti::kernels {
@@ -56,19 +58,29 @@ TUTTI_MULTIVERSION void add_parameter_grads(const T* g, const T* x, T mean, T rs
   }
 }
 
+template <typename T>
+void add_rows(const T* x, T* out, std::int64_t rows, std::int64_t columns) {
+  std::fill_n(out, columns, T(0));
+  for (std::int64_t row = 0; row < rows; ++row, x += columns) {
+    for (std::int64_t i = 0; i < columns; ++i) out[i] += x[i];
+  }
+}
+
 }  // namespace
 
 void Norm::cpu(DType dtype, bool root_mean_square, const void* x, const void* weight, const void* bias,
                double eps, void* out, void* mean, void* rstd, std::int64_t rows, std::int64_t columns) {
   const auto run = [&]<typename T>(T) {
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const T* from = static_cast<const T*>(x) + row * columns;
-      const auto [m, r] = measure(from, columns, root_mean_square, eps);
-      static_cast<T*>(mean)[row] = m;
-      static_cast<T*>(rstd)[row] = r;
-      scale_row(from, static_cast<const T*>(weight), static_cast<const T*>(bias), m, r,
-                static_cast<T*>(out) + row * columns, columns);
-    }
+    parallel_for(rows, piece_rows(columns), [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t row = first; row < last; ++row) {
+        const T* from = static_cast<const T*>(x) + row * columns;
+        const auto [m, r] = measure(from, columns, root_mean_square, eps);
+        static_cast<T*>(mean)[row] = m;
+        static_cast<T*>(rstd)[row] = r;
+        scale_row(from, static_cast<const T*>(weight), static_cast<const T*>(bias), m, r,
+                  static_cast<T*>(out) + row * columns, columns);
+      }
+    });
   };
   dtype == DType::f64 ? run(double{}) : run(float{});
 }
@@ -77,20 +89,30 @@ void NormGrad::cpu(DType dtype, bool root_mean_square, const void* g, const void
                    const void* mean, const void* rstd, void* dx, void* dweight, void* dbias,
                    std::int64_t rows, std::int64_t columns) {
   const auto run = [&]<typename T>(T) {
-    for (void* sum : {dweight, dbias}) {
-      if (sum) std::fill_n(static_cast<T*>(sum), columns, T(0));
-    }
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const T* gradient = static_cast<const T*>(g) + row * columns;
-      const T* from = static_cast<const T*>(x) + row * columns;
-      const T m = static_cast<const T*>(mean)[row];
-      const T r = static_cast<const T*>(rstd)[row];
-      if (dx) {
-        grad_row(gradient, from, static_cast<const T*>(weight), m, r, root_mean_square,
-                 static_cast<T*>(dx) + row * columns, columns);
+    const std::int64_t grain = 4 * piece_rows(columns), pieces = (rows + grain - 1) / grain;
+    Workspace<T> sums(2 * pieces * columns);
+    T* const of_weight = dweight ? sums.data() : nullptr;
+    T* const of_bias = dbias ? sums.data() + pieces * columns : nullptr;
+    parallel_for(rows, grain, [&](std::int64_t first, std::int64_t last) {
+      const std::int64_t piece = first / grain * columns;
+      for (T* sum : {of_weight, of_bias}) {
+        if (sum) std::fill_n(sum + piece, columns, T(0));
       }
-      add_parameter_grads(gradient, from, m, r, static_cast<T*>(dweight), static_cast<T*>(dbias), columns);
-    }
+      for (std::int64_t row = first; row < last; ++row) {
+        const T* gradient = static_cast<const T*>(g) + row * columns;
+        const T* from = static_cast<const T*>(x) + row * columns;
+        const T m = static_cast<const T*>(mean)[row];
+        const T r = static_cast<const T*>(rstd)[row];
+        if (dx) {
+          grad_row(gradient, from, static_cast<const T*>(weight), m, r, root_mean_square,
+                   static_cast<T*>(dx) + row * columns, columns);
+        }
+        add_parameter_grads(gradient, from, m, r, of_weight ? of_weight + piece : nullptr,
+                            of_bias ? of_bias + piece : nullptr, columns);
+      }
+    });
+    if (dweight) add_rows(of_weight, static_cast<T*>(dweight), pieces, columns);
+    if (dbias) add_rows(of_bias, static_cast<T*>(dbias), pieces, columns);
   };
   dtype == DType::f64 ? run(double{}) : run(float{});
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/parallel_for.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/multiversion.h"
 
@@ -33,15 +34,19 @@ template <typename T>
 void sgd(const SgdArgs& args) {
   const auto value = [](double x) { return static_cast<T>(x); };
   T* p = static_cast<T*>(args.parameter);
+  T* buffer = static_cast<T*>(args.buffer);
   const T* g = static_cast<const T*>(args.grad);
-  if (!args.buffer) return sgd_plain(p, g, value(args.lr), value(args.weight_decay), args.count);
   const Momentum<T> c{value(args.lr),
                       value(args.weight_decay),
                       args.first ? T(0) : value(args.momentum),
                       args.first ? T(1) : value(1 - args.dampening),
                       args.nesterov ? value(args.momentum) : T(1),
                       args.nesterov ? T(1) : T(0)};
-  sgd_momentum(p, g, static_cast<T*>(args.buffer), c, args.count);
+  parallel_for(args.count, piece_elements, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t n = last - first;
+    buffer ? sgd_momentum(p + first, g + first, buffer + first, c, n)
+           : sgd_plain(p + first, g + first, value(args.lr), value(args.weight_decay), n);
+  });
 }
 
 template <typename T>
@@ -65,8 +70,10 @@ void adam(const AdamArgs& args) {
   const Adam<T> c{value(1 - args.beta1), value(args.beta2),          value(1 - args.beta2),
                   value(args.eps),       value(args.weight_decay),   value(args.keep),
                   value(args.step_size), value(args.root_correction)};
-  adam(static_cast<T*>(args.parameter), static_cast<const T*>(args.grad), static_cast<T*>(args.exp_avg),
-       static_cast<T*>(args.exp_avg_sq), c, args.count);
+  parallel_for(args.count, piece_elements, [&](std::int64_t first, std::int64_t last) {
+    adam(static_cast<T*>(args.parameter) + first, static_cast<const T*>(args.grad) + first,
+         static_cast<T*>(args.exp_avg) + first, static_cast<T*>(args.exp_avg_sq) + first, c, last - first);
+  });
 }
 
 template <typename T>
@@ -84,11 +91,13 @@ void AdamStep::cpu(const AdamArgs& args) {
 }
 
 void SumSquares::cpu(DType dtype, const void* x, std::int64_t count, double* sums) {
-  for (std::int64_t first = 0; first < count; first += chunk) {
-    const std::int64_t n = std::min(chunk, count - first);
-    *sums++ = dtype == DType::f64 ? squares(static_cast<const double*>(x) + first, n)
-                                  : squares(static_cast<const float*>(x) + first, n);
-  }
+  parallel_for(count, piece_elements, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t first = begin; first < end; first += chunk) {
+      const std::int64_t n = std::min(chunk, end - first);
+      sums[first / chunk] = dtype == DType::f64 ? squares(static_cast<const double*>(x) + first, n)
+                                                : squares(static_cast<const float*>(x) + first, n);
+    }
+  });
 }
 
 }  // namespace tutti::kernels

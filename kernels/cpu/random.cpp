@@ -1,13 +1,62 @@
 #include "kernels/random.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "core/parallel_for.h"
+#include "kernels/multiversion.h"
 #include "kernels/philox.h"
 
 namespace tutti::kernels {
 namespace {
 
+constexpr std::int64_t random_piece = piece_elements / 4;  // whole blocks, each of some dozen multiplications
+constexpr std::int64_t lanes = 64;  // fewer, and a compiler writes each of them out
 constexpr double two_pi = 6.28318530717958647692;
+
+// The words of `lanes` blocks, one behind the other: Philox, for all of them at once.
+TUTTI_MULTIVERSION void make_blocks(const RandomState& state, std::uint64_t position, std::uint32_t* out) {
+  std::uint32_t a[lanes], b[lanes], c[lanes], d[lanes];
+  for (std::int64_t i = 0; i < lanes; ++i) {
+    const std::uint64_t block = position + static_cast<std::uint64_t>(i);
+    a[i] = static_cast<std::uint32_t>(block);
+    b[i] = static_cast<std::uint32_t>(block >> 32);
+    c[i] = static_cast<std::uint32_t>(state.stream);
+    d[i] = static_cast<std::uint32_t>(state.stream >> 32);
+  }
+  auto key = static_cast<std::uint32_t>(state.seed), other_key = static_cast<std::uint32_t>(state.seed >> 32);
+  for (int round = 0; round < 10; ++round) {
+    for (std::int64_t i = 0; i < lanes; ++i) {
+      const std::uint64_t x = std::uint64_t{Philox::multipliers[0]} * a[i];
+      const std::uint64_t y = std::uint64_t{Philox::multipliers[1]} * c[i];
+      a[i] = static_cast<std::uint32_t>(y >> 32) ^ b[i] ^ key;
+      b[i] = static_cast<std::uint32_t>(y);
+      c[i] = static_cast<std::uint32_t>(x >> 32) ^ d[i] ^ other_key;
+      d[i] = static_cast<std::uint32_t>(x);
+    }
+    key += Philox::key_steps[0];
+    other_key += Philox::key_steps[1];
+  }
+  for (std::int64_t i = 0; i < lanes; ++i) {
+    out[4 * i] = a[i];
+    out[4 * i + 1] = b[i];
+    out[4 * i + 2] = c[i];
+    out[4 * i + 3] = d[i];
+  }
+}
+
+// Calls f(words, i, n) for each block: its words make the elements i to i + n - 1 of `count`, `per_block` or the rest.
+template <typename F>
+void for_each_block(const RandomState& state, std::int64_t count, std::int64_t per_block, F f) {
+  parallel_for(count, random_piece, [&](std::int64_t first, std::int64_t last) {
+    std::uint32_t words[4 * lanes];
+    for (std::int64_t i = first; i < last; i += lanes * per_block) {
+      make_blocks(state, state.position + static_cast<std::uint64_t>(i / per_block), words);
+      for (std::int64_t block = 0, at = i; block < lanes && at < last; ++block, at += per_block)
+        f(words + 4 * block, at, std::min(per_block, last - at));
+    }
+  });
+}
 
 // (0, 1): never 0, whose logarithm is infinite.
 double open_unit(std::uint32_t word) { return (word + 0.5) * 0x1p-32; }
@@ -15,18 +64,18 @@ double open_unit(std::uint32_t high, std::uint32_t low) {
   return (static_cast<double>(((std::uint64_t{high} << 32) | low) >> 12) + 0.5) * 0x1p-52;
 }
 
-void uniform(const Philox& block, float* out, double low, double high) {
+void uniform(const std::uint32_t* words, float* out, double low, double high) {
   for (int k = 0; k < 4; ++k) {
-    const float unit = static_cast<float>(block.words[k] >> 8) * 0x1p-24f;
+    const float unit = static_cast<float>(words[k] >> 8) * 0x1p-24f;
     const float value = static_cast<float>(low) + unit * static_cast<float>(high - low);
     out[k] = value < static_cast<float>(high) ? value
                                               : static_cast<float>(low);  // rounding may reach the open end
   }
 }
 
-void uniform(const Philox& block, double* out, double low, double high) {
+void uniform(const std::uint32_t* words, double* out, double low, double high) {
   for (int k = 0; k < 2; ++k) {
-    const auto bits = (std::uint64_t{block.words[2 * k]} << 32 | block.words[2 * k + 1]) >> 11;
+    const auto bits = (std::uint64_t{words[2 * k]} << 32 | words[2 * k + 1]) >> 11;
     const double value = low + static_cast<double>(bits) * 0x1p-53 * (high - low);
     out[k] = value < high ? value : low;
   }
@@ -40,26 +89,24 @@ void normal_pair(double u, double v, T* out, double mean, double stddev) {
   out[1] = static_cast<T>(mean + radius * std::sin(two_pi * v));
 }
 
-void normal(const Philox& block, float* out, double mean, double stddev) {
-  normal_pair(open_unit(block.words[0]), open_unit(block.words[1]), out, mean, stddev);
-  normal_pair(open_unit(block.words[2]), open_unit(block.words[3]), out + 2, mean, stddev);
+void normal(const std::uint32_t* words, float* out, double mean, double stddev) {
+  normal_pair(open_unit(words[0]), open_unit(words[1]), out, mean, stddev);
+  normal_pair(open_unit(words[2]), open_unit(words[3]), out + 2, mean, stddev);
 }
 
-void normal(const Philox& block, double* out, double mean, double stddev) {
-  normal_pair(open_unit(block.words[0], block.words[1]), open_unit(block.words[2], block.words[3]), out, mean,
-              stddev);
+void normal(const std::uint32_t* words, double* out, double mean, double stddev) {
+  normal_pair(open_unit(words[0], words[1]), open_unit(words[2], words[3]), out, mean, stddev);
 }
 
 template <typename T>
 void fill(Distribution distribution, const RandomState& state, T* out, std::int64_t count, double a,
           double b) {
-  constexpr std::int64_t n = per_block(dtype_of<T>);
-  for (std::int64_t i = 0; i < count; i += n) {
-    const Philox block(state.seed, state.stream, state.position + static_cast<std::uint64_t>(i / n));
-    T values[n];
-    distribution == Distribution::uniform ? uniform(block, values, a, b) : normal(block, values, a, b);
-    for (std::int64_t k = 0; k < n && i + k < count; ++k) out[i + k] = values[k];
-  }
+  for_each_block(
+      state, count, per_block(dtype_of<T>), [=](const std::uint32_t* words, std::int64_t i, auto n) {
+        T values[per_block(dtype_of<T>)];
+        distribution == Distribution::uniform ? uniform(words, values, a, b) : normal(words, values, a, b);
+        for (std::int64_t k = 0; k < n; ++k) out[i + k] = values[k];
+      });
 }
 
 }  // namespace
@@ -75,12 +122,10 @@ void Random::cpu(Distribution distribution, const RandomState& state, DType dtyp
 
 void RandomInt::cpu(const RandomState& state, std::int64_t* out, std::int64_t count, std::uint64_t range,
                     std::int64_t low) {
-  for (std::int64_t i = 0; i < count; i += 4) {
-    const Philox block(state.seed, state.stream, state.position + static_cast<std::uint64_t>(i / 4));
-    for (std::int64_t k = 0; k < 4 && i + k < count; ++k) {
-      out[i + k] = low + static_cast<std::int64_t>((block.words[k] * range) >> 32);
-    }
-  }
+  for_each_block(state, count, 4, [=](const std::uint32_t* words, std::int64_t i, std::int64_t n) {
+    for (std::int64_t k = 0; k < n; ++k)
+      out[i + k] = low + static_cast<std::int64_t>((words[k] * range) >> 32);
+  });
 }
 
 }  // namespace tutti::kernels

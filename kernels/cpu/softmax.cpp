@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/parallel_for.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/multiversion.h"
 
@@ -40,24 +41,27 @@ TUTTI_MULTIVERSION void log_softmax_grad_row(const T* g, const T* y, T* out, std
 template <typename T>
 void forward(bool logarithm, const void* from, void* to, std::int64_t rows, std::int64_t columns,
              std::int64_t causal_rows) {
-  const T* x = static_cast<const T*>(from);
-  T* out = static_cast<T*>(to);
-  for (std::int64_t row = 0; row < rows; ++row, x += columns, out += columns) {
-    const std::int64_t seen = causal_rows > 0 ? row % causal_rows + 1 + columns - causal_rows : columns;
-    const std::int64_t n = std::clamp<std::int64_t>(seen, 0, columns);
-    if (n > 0) logarithm ? log_softmax_row(x, out, n) : softmax_row(x, out, n);
-    std::fill(out + n, out + columns, T(0));
-  }
+  parallel_for(rows, piece_rows(columns), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t row = first; row < last; ++row) {
+      const T* x = static_cast<const T*>(from) + row * columns;
+      T* out = static_cast<T*>(to) + row * columns;
+      const std::int64_t seen = causal_rows > 0 ? row % causal_rows + 1 + columns - causal_rows : columns;
+      const std::int64_t n = std::clamp<std::int64_t>(seen, 0, columns);
+      if (n > 0) logarithm ? log_softmax_row(x, out, n) : softmax_row(x, out, n);
+      std::fill(out + n, out + columns, T(0));
+    }
+  });
 }
 
 template <typename T>
 void backward(bool logarithm, const void* g, const void* y, void* out, std::int64_t rows,
               std::int64_t columns) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t at = row * columns;
-    const auto f = logarithm ? log_softmax_grad_row<T> : softmax_grad_row<T>;
-    f(static_cast<const T*>(g) + at, static_cast<const T*>(y) + at, static_cast<T*>(out) + at, columns);
-  }
+  const auto f = logarithm ? log_softmax_grad_row<T> : softmax_grad_row<T>;
+  parallel_for(rows, piece_rows(columns), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t at = first * columns; at < last * columns; at += columns) {
+      f(static_cast<const T*>(g) + at, static_cast<const T*>(y) + at, static_cast<T*>(out) + at, columns);
+    }
+  });
 }
 
 }  // namespace

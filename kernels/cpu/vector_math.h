@@ -26,12 +26,9 @@ TUTTI_INLINE float vexp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  // 2^n in two factors: n reaches 128, which one exponent cannot hold.
-  const std::int32_t exponent = std::bit_cast<std::int32_t>(shifted) - 0x4b400000;
-  const std::int32_t half = exponent >> 1;
-  const float scale = std::bit_cast<float>((half + 127) << 23);
-  const float rest = std::bit_cast<float>((exponent - half + 127) << 23);
-  const float y = p * scale * rest;
+  // Times 2^n by an addition to the exponent, which n = 128 too leaves in its range: then p is below 1.
+  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) << 23;
+  const float y = std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent);
   const float bounded = x > highest ? std::numeric_limits<float>::infinity() : (x < lowest ? 0.0f : y);
   return x != x ? x : bounded;
 }

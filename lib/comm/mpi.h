@@ -15,6 +15,7 @@ struct MpiWorld {
   std::unique_ptr<Backend> backend;
   int local_rank;
   int local_size;
+  int ranks_on_cores = 1;  // that may run on the same cores as this one
 };
 
 // All ranks of MPI_COMM_WORLD. Initialises MPI where nobody has, and then finalises it with the last

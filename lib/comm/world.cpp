@@ -10,7 +10,9 @@
 #include "comm/nccl.h"
 #include "comm/self/self.h"
 #include "comm/shm/shm.h"
+#include "core/share_of_threads.h"
 #include "tutti/core/error.h"
+#include "tutti/core/threads.h"
 
 namespace tutti {
 namespace {
@@ -32,6 +34,7 @@ struct World::Place {
 };
 
 World::Place World::Place::find(int* argc, char*** argv) {
+  num_threads();  // TUTTI_THREADS may be wrong
   const auto launch =
       comm::find_launch([](const char* name) { return std::getenv(name); }, comm::mpi_running());
   Place place = on_cpu(launch, argc, argv);
@@ -48,12 +51,15 @@ World::Place World::Place::find(int* argc, char*** argv) {
 World::Place World::Place::on_cpu(const comm::Launch& launch, int* argc, char*** argv) {
   if (launch.backend == "mpi") {
     auto mpi = comm::make_mpi_world(launch, argc, argv);
+    share_cores(mpi.ranks_on_cores);
     return {std::move(mpi.backend), mpi.local_rank, mpi.local_size, launch.timeout};
   }
   if (launch.backend == "shm") {
+    share_cores(launch.local_size);
     return {comm::make_shm_backend(launch.job, launch.rank, launch.size, launch.timeout.value_or(patience)),
             launch.local_rank, launch.local_size, launch.timeout};
   }
+  share_cores(1);
   return {comm::make_self_backend(), 0, 1, launch.timeout};
 }
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "core/parallel_for.h"
 #include "kernels/random.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
@@ -68,7 +69,9 @@ Tensor bernoulli(double p, const Shape& shape, Generator& generator, const Tenso
     throw ConfigError(fmt::format("bernoulli: a probability lies in [0, 1], got {}", p));
   Tensor out = rand(shape, generator, 0, 1, {DType::f32, options.device});
   float* values = out.data<float>();
-  for (std::int64_t i = 0; i < out.numel(); ++i) values[i] = values[i] < static_cast<float>(p) ? 1.0f : 0.0f;
+  parallel_for(out.numel(), piece_elements, [=](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) values[i] = values[i] < static_cast<float>(p) ? 1.0f : 0.0f;
+  });
   return options.dtype == DType::f32 ? out : empty(shape, options).copy_(out);
 }
 

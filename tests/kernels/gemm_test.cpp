@@ -47,7 +47,7 @@ TYPED_TEST(Gemm, IsExactOnIntegersForAllTransposesStridesAndBetas) {
           for (int i = 0; i < m; ++i)
             for (int j = 0; j < n; ++j) c.at(i, j) = c.nan();
         }
-        gemm<T>(ta, tb, m, n, k, a.values.data(), a.ld, b.values.data(), b.ld, beta, c.values.data(), c.ld);
+        gemm<T>({ta, tb, m, n, k, a.values.data(), a.ld, b.values.data(), b.ld, beta, c.values.data(), c.ld});
         for (int i = 0; i < m; ++i) {
           for (int j = 0; j < n; ++j) {
             T want = beta == 0 ? T(0) : beta * before[static_cast<std::size_t>(i * c.ld + j)];
@@ -70,7 +70,7 @@ TYPED_TEST(Gemm, RepeatsItsBits) {
   Stored<T> a(61, 200, 0, T(0.1)), b(200, 47, 0, T(0.3));
   std::vector<T> first(61 * 47), second(61 * 47);
   for (auto* c : {&first, &second}) {
-    gemm<T>(false, false, 61, 47, 200, a.values.data(), 200, b.values.data(), 47, T(0), c->data(), 47);
+    gemm<T>({false, false, 61, 47, 200, a.values.data(), 200, b.values.data(), 47, T(0), c->data(), 47});
   }
   EXPECT_EQ(first, second);
 }

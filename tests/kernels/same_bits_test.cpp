@@ -78,7 +78,7 @@ TYPED_TEST(SameBits, OfAProductWhereverItsOperandsStand) {
       const T beta = (variant & 4) != 0 ? T(1) : T(0);
       const auto product = [&](std::size_t at_a, std::size_t at_b, std::size_t at_c) {
         Placed<T> left(a, at_a), right(b, at_b), out(c, at_c);
-        gemm<T>(ta, tb, m, n, k, left.data(), ta ? m : k, right.data(), tb ? k : n, beta, out.data(), n);
+        gemm<T>({ta, tb, m, n, k, left.data(), ta ? m : k, right.data(), tb ? k : n, beta, out.data(), n});
         return out.values();
       };
       const auto aligned = product(0, 0, 0);

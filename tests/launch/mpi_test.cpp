@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/support/shell.h"
+#include "tutti/core/threads.h"
 
 namespace {
 
@@ -37,6 +40,12 @@ TEST(Mpi, JoinsTheRanksOfMpirun) {
   EXPECT_THAT(result.sorted_lines(),
               ElementsAre("0: of 3, local 0 of 3, mpi, sum 6", "1: of 3, local 1 of 3, mpi, sum 6",
                           "2: of 3, local 2 of 3, mpi, sum 6"));
+}
+
+TEST(Mpi, RanksThatAreNotBoundDivideTheCores) {
+  const int share = std::max(1, tutti::num_threads() / 2);
+  EXPECT_THAT(shell("unset TUTTI_THREADS; " MPIRUN " --bind-to none -n 2 " PROBE " threads").sorted_lines(),
+              ElementsAre(fmt::format("0: {}", share), fmt::format("1: {}", share)));
 }
 
 TEST(Mpi, CanBeReplacedByShm) {

@@ -45,6 +45,8 @@ TEST(TuttiRun, GivesOneJobNameToAllRanksAndAnotherToTheNextRun) {
 TEST(TuttiRun, SharesTheCoresUnlessToldOtherwise) {
   EXPECT_EQ(
       tutti_run("-n 512 --no-tag sh -c '[ $OMP_NUM_THREADS = 1 ] && [ $OPENBLAS_NUM_THREADS = 1 ]'").code, 0);
+  EXPECT_EQ(tutti_run("-n 512 --no-tag sh -c '[ $TUTTI_THREADS = 1 ]'").code, 0);
+  EXPECT_EQ(shell("TUTTI_THREADS=7 " TUTTI_RUN " -n 2 sh -c '[ $TUTTI_THREADS = 7 ]'").code, 0);
   EXPECT_EQ(shell("unset OMP_NUM_THREADS; " TUTTI_RUN " -n 1 sh -c '[ $OMP_NUM_THREADS = $(nproc) ]'").code,
             0);
   EXPECT_EQ(

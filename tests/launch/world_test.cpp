@@ -119,6 +119,22 @@ TEST(World, DoesNotChangeTheBitsOfAProduct) {
   }
 }
 
+TEST(World, RanksDivideTheCores) {
+  const std::string unset = "unset TUTTI_THREADS; ";
+  const std::string one_core = unset + "taskset -c $(taskset -pc $$ | sed 's/.*: //; s/[,-].*//') ";
+  EXPECT_EQ(shell(unset + "[ \"$(" PROBE " threads)\" = \"0: $(nproc)\" ]").code, 0);
+  EXPECT_EQ(shell(one_core + PROBE " threads").out, "0: 1\n");
+  EXPECT_THAT(shell(one_core + TUTTI_RUN " -n 2 --no-tag " PROBE " threads").sorted_lines(),
+              ElementsAre("0: 1", "1: 1"));
+  EXPECT_THAT(shell("TUTTI_THREADS=3 " TUTTI_RUN " -n 2 --no-tag " PROBE " threads").sorted_lines(),
+              ElementsAre("0: 3", "1: 3"));
+  for (const char* wrong : {"0", "-1", "2x", "1025", "''"}) {
+    const auto result = shell(std::string("TUTTI_THREADS=") + wrong + " " PROBE " threads");
+    EXPECT_EQ(result.code, 6) << wrong;
+    EXPECT_THAT(result.out, HasSubstr("must be a whole number from 1 to 1024")) << wrong;
+  }
+}
+
 TEST(World, SaysWhatItLacksForNccl) {
   if (tutti::Device::has_cuda()) GTEST_SKIP() << "this machine has a GPU";
   const auto result = shell("TUTTI_BACKEND=nccl " TUTTI_RUN " -n 2 --no-tag " PROBE " place");

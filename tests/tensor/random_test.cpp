@@ -24,6 +24,18 @@ TEST(Philox, GivesTheKnownAnswers) {
               ElementsAre(0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u));
 }
 
+// Those that are made many at a time are the same, beyond 2^32 blocks too.
+TEST(Philox, IsWhatATensorIsMadeOf) {
+  const std::uint64_t seed = 0x299f31d0a4093822, stream = 0x0370734413198a2e;
+  Generator g(seed, stream);
+  for (const std::uint64_t position : {std::uint64_t{0}, (std::uint64_t{1} << 32) - 3}) {
+    g.set_state({seed, stream, position});
+    const auto words = randint(0, std::int64_t{1} << 32, {333}, g).to_vector<std::int64_t>();
+    for (std::size_t i = 0; i < words.size(); ++i)
+      ASSERT_EQ(words[i], Philox(seed, stream, position + i / 4).words[i % 4]) << i;
+  }
+}
+
 TEST(Generator, RepeatsFromASavedState) {
   Generator g(7);
   rand({5}, g);

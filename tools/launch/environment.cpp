@@ -1,7 +1,6 @@
 #include "launch/environment.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,16 +8,9 @@
 #include <random>
 #include <string_view>
 
+#include "core/share_of_threads.h"
+
 namespace tutti::launch {
-namespace {
-
-int usable_cores() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-}  // namespace
-
 std::string make_job() {
   std::random_device random;
   return fmt::format("{}-{:08x}{:08x}{:08x}", getpid(), random(), random(), random());
@@ -38,12 +30,13 @@ std::vector<std::string> rank_environment(int rank, int ranks, const std::string
   result.push_back(fmt::format("TUTTI_LOCAL_RANK={}", rank));
   result.push_back(fmt::format("TUTTI_LOCAL_SIZE={}", ranks));
   result.push_back(fmt::format("TUTTI_JOB={}", job));
-  // N ranks that each start a thread a core would slow each other down. The bits of OpenBLAS's products depend on its
-  // threads, and must not depend on N.
+  // N ranks that each start a thread a core would slow each other down.
   const auto unless_set = [&](const char* name, int threads) {
     if (!std::getenv(name)) result.push_back(fmt::format("{}={}", name, threads));
   };
-  unless_set("OMP_NUM_THREADS", std::max(1, usable_cores() / ranks));
+  const int share = std::max(1, usable_cores() / ranks);
+  unless_set("TUTTI_THREADS", share);
+  unless_set("OMP_NUM_THREADS", share);
   unless_set("OPENBLAS_NUM_THREADS", 1);
   return result;
 }

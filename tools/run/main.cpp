@@ -19,7 +19,7 @@ Exit code: 0, or that of the rank that failed first (128 + signal if it was kill
 program, 2 for wrong usage.
 
 Each rank gets TUTTI_RANK, TUTTI_WORLD_SIZE, TUTTI_LOCAL_RANK, TUTTI_LOCAL_SIZE and TUTTI_JOB, and
-OMP_NUM_THREADS = cores / N and OPENBLAS_NUM_THREADS = 1 where these are not set.
+TUTTI_THREADS and OMP_NUM_THREADS = cores / N and OPENBLAS_NUM_THREADS = 1 where these are not set.
 
 Example: tutti-run -n 4 ./train --steps 100)";
 

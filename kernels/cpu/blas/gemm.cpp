@@ -3,9 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <limits>
-#include <string_view>
 
 #include "tutti/core/error.h"
 
@@ -20,16 +18,13 @@ void dgemm_(const char*, const char*, const int*, const int*, const int*, const 
 namespace tutti::kernels {
 namespace {
 
-// Ranks are the parallelism: one thread each, unless the user says otherwise; OpenBLAS would start one a core. The bits
-// of a product depend on the number, so OMP_NUM_THREADS, often the cores that each of N ranks can have, does not count.
-// A build of OpenBLAS for OpenMP would read nothing else.
-void settle_threads() {
-  static const bool settled = [] {
-    const char* asked = std::getenv("OPENBLAS_NUM_THREADS");
-    if (openblas_set_num_threads && (!asked || std::string_view(asked) == "1")) openblas_set_num_threads(1);
+// The threads that share a product call it for a tile each. OpenBLAS would start one a core for each of them.
+void use_one_thread() {
+  static const bool told = [] {
+    if (openblas_set_num_threads) openblas_set_num_threads(1);
     return true;
   }();
-  static_cast<void>(settled);
+  static_cast<void>(told);
 }
 
 int blas_int(std::int64_t value) {
@@ -42,25 +37,21 @@ int blas_int(std::int64_t value) {
 }  // namespace
 
 template <typename T>
-void gemm(bool a_transposed, bool b_transposed, std::int64_t m, std::int64_t n, std::int64_t k, const T* a,
-          std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
-  settle_threads();
+void gemm_tile(const Gemm<T>& x) {
+  use_one_thread();
   // Fortran sees a row-major matrix as its transpose: c^T = b^T a^T.
-  const char ta = a_transposed ? 'T' : 'N';
-  const char tb = b_transposed ? 'T' : 'N';
-  const int bm = blas_int(m), bn = blas_int(n), bk = blas_int(k);
-  const int blda = blas_int(lda), bldb = blas_int(ldb), bldc = blas_int(ldc);
-  const T one = 1;
+  const char ta = x.a_transposed ? 'T' : 'N';
+  const char tb = x.b_transposed ? 'T' : 'N';
+  const int m = blas_int(x.m), n = blas_int(x.n), k = blas_int(x.k);
+  const int lda = blas_int(x.lda), ldb = blas_int(x.ldb), ldc = blas_int(x.ldc);
   if constexpr (sizeof(T) == 4) {
-    sgemm_(&tb, &ta, &bn, &bm, &bk, &one, b, &bldb, a, &blda, &beta, c, &bldc);
+    sgemm_(&tb, &ta, &n, &m, &k, &x.alpha, x.b, &ldb, x.a, &lda, &x.beta, x.c, &ldc);
   } else {
-    dgemm_(&tb, &ta, &bn, &bm, &bk, &one, b, &bldb, a, &blda, &beta, c, &bldc);
+    dgemm_(&tb, &ta, &n, &m, &k, &x.alpha, x.b, &ldb, x.a, &lda, &x.beta, x.c, &ldc);
   }
 }
 
-template void gemm<float>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const float*, std::int64_t,
-                          const float*, std::int64_t, float, float*, std::int64_t);
-template void gemm<double>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const double*, std::int64_t,
-                           const double*, std::int64_t, double, double*, std::int64_t);
+template void gemm_tile<float>(const Gemm<float>&);
+template void gemm_tile<double>(const Gemm<double>&);
 
 }  // namespace tutti::kernels

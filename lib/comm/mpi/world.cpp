@@ -1,10 +1,33 @@
 #include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "comm/mpi.h"
 #include "comm/mpi/make.h"
 #include "tutti/core/error.h"
 
 namespace tutti::comm {
+namespace {
+
+// Ranks of a machine that may run on the same cores as this one: all of them, or where mpirun bound each to its own, it
+// alone.
+int ranks_on_these_cores(MPI_Comm machine) {
+  int size = 0;
+  MPI_Comm_size(machine, &size);
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  ::sched_getaffinity(0, sizeof mine, &mine);
+  std::vector<cpu_set_t> sets(static_cast<std::size_t>(size));
+  check_mpi(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, sets.data(), sizeof mine, MPI_BYTE, machine),
+            "MPI_Allgather");
+  return static_cast<int>(
+      std::count_if(sets.begin(), sets.end(), [&](const cpu_set_t& set) { return CPU_EQUAL(&set, &mine); }));
+}
+
+}  // namespace
 
 bool mpi_running() { return MpiSession::usable(); }
 
@@ -25,6 +48,7 @@ MpiWorld make_mpi_world(const Launch& launch, int* argc, char*** argv) {
             "MPI_Comm_split_type");
   MPI_Comm_rank(machine, &world.local_rank);
   MPI_Comm_size(machine, &world.local_size);
+  world.ranks_on_cores = ranks_on_these_cores(machine);
   MPI_Comm_free(&machine);
   world.backend =
       make_mpi_backend(std::move(session), MPI_COMM_WORLD,

@@ -12,17 +12,10 @@
 #include <vector>
 
 #include "comm/shared/segment.h"
+#include "core/pause.h"
 #include "tutti/comm/backend.h"
 
 namespace tutti::comm {
-
-inline void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 // Collectives are made of phases. A rank posts a phase when its part of it is readable, and goes on when all
 // have posted: then all have also finished reading what belonged to the phase before.

@@ -1,10 +1,12 @@
 #include "comm/threads/threads.h"
+#include "core/share_of_threads.h"
 #include "tutti/comm/world.h"
 
 namespace tutti {
 
 std::vector<Communicator> World::threads(int size) {
   std::vector<Communicator> ranks;
+  share_cores(size);
   for (auto& backend : comm::make_threads_backends(size)) ranks.emplace_back(std::move(backend));
   return ranks;
 }

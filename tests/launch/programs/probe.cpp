@@ -13,6 +13,7 @@
 #include "tutti/autograd/matmul.h"
 #include "tutti/comm/world.h"
 #include "tutti/core/error.h"
+#include "tutti/core/threads.h"
 #include "tutti/tensor/random.h"
 
 namespace {
@@ -132,6 +133,7 @@ int main(int argc, char** argv) {
       if (what == "split") split(world, culprit);
       if (what == "product") product(world, culprit);
       if (what == "logical") logical(world, culprit);
+      if (what == "threads") say(world, std::to_string(tutti::num_threads()));
     } catch (const tutti::TimeoutError& error) {
       say(world, fmt::format("TimeoutError for rank {}: {}", error.rank(), error.what()));
       return 5;
