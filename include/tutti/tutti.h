@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tutti/autograd/arithmetic.h"
+#include "tutti/autograd/attention.h"
 #include "tutti/autograd/autocast.h"
 #include "tutti/autograd/batch_norm.h"
 #include "tutti/autograd/collective.h"

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "tutti/autograd/attention.h"
 #include "tutti/autograd/shape.h"
-#include "tutti/autograd/softmax.h"
 #include "tutti/core/error.h"
 
 namespace tutti::nn {

@@ -4,6 +4,7 @@
 
 #include "tests/golden/cases.h"
 #include "tutti/autograd/arithmetic.h"
+#include "tutti/autograd/attention.h"
 #include "tutti/autograd/batch_norm.h"
 #include "tutti/autograd/conv.h"
 #include "tutti/autograd/index.h"
