@@ -66,12 +66,14 @@ Tensor losses(const Tensor& logits, const Tensor& targets, const CrossEntropyOpt
   kernels::launch<kernels::CrossEntropy>(x.device(), args(x, targets), loss.raw_data(), log_sums.raw_data());
   return autograd::record(
       "cross_entropy", loss, {logits},
-      [args, sx = Saved(x), st = Saved(targets), sl = Saved(log_sums)](const Tensor& gradient, Needs) {
+      [args, sx = Saved(x), st = Saved(targets), sl = Saved(log_sums)](const Tensor& gradient, Needs needs) {
         // The gradient of a mean or sum is one number, expanded: read it where it lies.
         const Shape& strides = gradient.strides();
         const bool even = std::ranges::all_of(strides, [](std::int64_t stride) { return stride == 0; });
         const Tensor g = even ? gradient : contiguous(gradient);
-        Tensor out = empty(sx->shape(), {sx->dtype(), sx->device()});
+        // Logits are often the largest tensor of a step.
+        const bool in_place = needs.last() && sx.is_only();
+        const Tensor out = in_place ? *sx : empty(sx->shape(), {sx->dtype(), sx->device()});
         kernels::launch<kernels::CrossEntropyGrad>(sx->device(), args(*sx, *st), sl->raw_data(), g.raw_data(),
                                                    std::int64_t{even ? 0 : 1}, out.raw_data());
         return Gradients{out};

@@ -153,7 +153,8 @@ class Run {
     }
     // A node whose outputs got no gradient passes none on, but its leaves have to know.
     Gradients inputs(node.inputs.size());
-    if (std::ranges::any_of(outputs, &Tensor::defined)) inputs = node.backward(outputs, Needs(needs));
+    if (std::ranges::any_of(outputs, &Tensor::defined))
+      inputs = node.backward(outputs, Needs(needs, !retain_));
     // A gradient that goes to several inputs, or came in as it is, has other holders: no leaf may keep that
     // one.
     const auto is_shared = [&](const Tensor& gradient) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tests/support/gradcheck.h"
+#include "tutti/autograd/node.h"
 #include "tutti/autograd/softmax.h"
 #include "tutti/core/error.h"
 
@@ -48,6 +49,38 @@ TEST(CrossEntropy, AgreesWithTheDefinition) {
               .to_vector<double>();
       const auto want = naive(x, targets, smoothing);
       for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(got[i], want[i], 1e-12) << n << " " << smoothing;
+    }
+  }
+}
+
+// The gradient takes the place of logits that nobody else holds, and of those alone.
+TEST(CrossEntropy, GradientOverwritesLogitsThatAreNoLongerNeeded) {
+  const Tensor t = classes({1, 4, 0});
+  Tensor plain = sample({3, 5}).set_requires_grad();
+  cross_entropy(plain, t).backward();
+  for (const bool held : {false, true}) {
+    for (const bool retained : {false, true}) {
+      Tensor x = sample({3, 5}).set_requires_grad();
+      const void* gradient = nullptr;
+      Tensor logits =
+          autograd::record("probe", x.detach().clone(), {x}, [&gradient](const Tensor& g, autograd::Needs) {
+            gradient = g.raw_data();
+            return autograd::Gradients{g};
+          });
+      const void* const place = logits.raw_data();
+      const Tensor loss = cross_entropy(logits, t);
+      if (!held) logits = Tensor();
+      loss.backward(retained);
+      EXPECT_EQ(gradient == place, !held && !retained);
+      EXPECT_EQ(x.grad().to_vector<double>(), plain.grad().to_vector<double>());
+      if (held) {
+        EXPECT_EQ(logits.to_vector<double>(), x.to_vector<double>());
+      }
+      if (retained) {
+        x.set_grad({});
+        loss.backward();
+        EXPECT_EQ(x.grad().to_vector<double>(), plain.grad().to_vector<double>());
+      }
     }
   }
 }

@@ -27,6 +27,8 @@ class Saved {
   const Tensor& get() const;
   const Tensor& operator*() const { return get(); }
   const Tensor* operator->() const { return &get(); }
+  /// Whether nobody else holds the elements.
+  bool is_only() const { return tensor_.storage().use_count() == 1; }
 
  private:
   Tensor tensor_;
@@ -36,12 +38,15 @@ class Saved {
 /// Which inputs want a gradient; others may be left undefined in the result.
 class Needs {
  public:
-  explicit Needs(std::uint64_t bits) : bits_(bits) {}
+  explicit Needs(std::uint64_t bits, bool last = false) : bits_(bits), last_(last) {}
+  /// Whether this is the node's last call: what it saved, and nobody else holds, it may overwrite.
+  bool last() const { return last_; }
   /// True for inputs beyond the 64th, whether they want one or not.
   bool operator[](std::size_t input) const { return input >= 64 || ((bits_ >> input) & 1u) != 0; }
 
  private:
   std::uint64_t bits_;
+  bool last_;
 };
 
 /// One recorded operation: gradients of its outputs (undefined where none flowed) to gradients of its inputs.
