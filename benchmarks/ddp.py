@@ -19,68 +19,8 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 import torch.nn as nn
-import torch.nn.functional as F
 
-
-class Attention(nn.Module):
-    def __init__(self, width, heads):
-        super().__init__()
-        self.heads = heads
-        self.c_attn = nn.Linear(width, 3 * width)
-        self.c_proj = nn.Linear(width, width)
-
-    def forward(self, x):
-        b, t, width = x.shape
-        q, k, v = (y.view(b, t, self.heads, -1).transpose(1, 2) for y in self.c_attn(x).split(width, 2))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.c_proj(y.transpose(1, 2).contiguous().view(b, t, width))
-
-
-class Mlp(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.c_fc = nn.Linear(width, 4 * width)
-        self.c_proj = nn.Linear(4 * width, width)
-
-    def forward(self, x):
-        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
-
-
-class Block(nn.Module):
-    def __init__(self, width, heads):
-        super().__init__()
-        self.ln_1, self.attn = nn.LayerNorm(width), Attention(width, heads)
-        self.ln_2, self.mlp = nn.LayerNorm(width), Mlp(width)
-
-    def forward(self, x):
-        x = x + self.attn(self.ln_1(x))
-        return x + self.mlp(self.ln_2(x))
-
-
-class Gpt(nn.Module):
-    def __init__(self, a):
-        super().__init__()
-        parts = {
-            "wte": nn.Embedding(a.vocabulary, a.width),
-            "wpe": nn.Embedding(a.context, a.width),
-            "h": nn.ModuleList(Block(a.width, a.heads) for _ in range(a.layers)),
-            "ln_f": nn.LayerNorm(a.width),
-        }
-        self.transformer = nn.ModuleDict(parts)
-        self.lm_head = nn.Linear(a.width, a.vocabulary, bias=False)
-        self.transformer.wte.weight = self.lm_head.weight
-        for name, x in self.named_parameters():
-            if x.dim() == 2:
-                nn.init.normal_(x, std=0.02 / (2 * a.layers) ** 0.5 if name.endswith("c_proj.weight") else 0.02)
-            elif name.endswith("bias"):
-                nn.init.zeros_(x)
-
-    def forward(self, tokens, targets):
-        x = self.transformer.wte(tokens) + self.transformer.wpe(torch.arange(tokens.shape[1]))
-        for block in self.transformer.h:
-            x = block(x)
-        logits = self.lm_head(self.transformer.ln_f(x))
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+from torch_models import Gpt
 
 
 def start(a, rank):

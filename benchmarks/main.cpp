@@ -1,10 +1,11 @@
-// tutti-bench: how fast the collectives are, and whether they are right; how fast training is, and checkpoints.
+// tutti-bench: how fast the collectives are, and whether they are right; how fast training is, its operations, and checkpoints.
 #include <fmt/format.h>
 
 #include <exception>
 #include <nlohmann/json.hpp>
 
 #include "benchmarks/memory.h"
+#include "benchmarks/ops.h"
 #include "benchmarks/options.h"
 #include "benchmarks/ranks.h"
 #include "benchmarks/report.h"
@@ -55,6 +56,7 @@ int run_against(Communicator& comm, const Collective& collective, const Settings
 
 int run(const Command& command, char** argv) {
   const auto& settings = command.settings;
+  if (command.ops) return measure_ops(settings, *command.ops);
   if (command.manifest) return measure_manifest(settings, *command.manifest);
   if (settings.vs == "mpi" && !under_launcher()) {
     const auto tunings = mpi_tunings(*command.collective, settings);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/models.h"
 #include "benchmarks/trainee.h"
 #include "tutti/core/version.h"
 
@@ -48,6 +49,13 @@ plain bytes. The exit code is 1 if a word came back other than it was.
 Under tutti-run or mpirun it uses the ranks that are there, and -n and --backend mean nothing.
 
 Example: tutti-bench checkpoint --bytes 1G -n 2 --directory /mnt/disk --encrypt --json checkpoint.json)";
+
+constexpr auto ops_footer = R"(
+Each operation in f32, on the CPU, by the threads of TUTTI_THREADS; its result is a new tensor. GB/s: the bytes that it must at
+least read and write, for that time, also in per cent of what the same threads copy. GFLOP/s: of products, also for what
+is made of them; causality halves those of attention, and gradients take twice as many again.
+
+Example: TUTTI_THREADS=2 tutti-bench ops --filter norm)";
 
 // An option whose value is one of `values`, by its name.
 template <typename T>
@@ -117,8 +125,9 @@ void add_collective(CLI::App& app, const Collective& collective, Settings& setti
 
 void add_train(CLI::App& app, TrainSettings& train) {
   app.option_defaults()->always_capture_default();
-  app.add_option("--model", train.model, "A GPT, or the networks of the example mnist")
-      ->check(CLI::IsMember({"gpt", "cnn", "mlp"}));
+  app.add_option("--model", train.model,
+                 "A GPT; the networks of the example mnist; LeNet-5; ResNet-20 on 32 x 32")
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(model_names), std::end(model_names))));
   app.add_option("--micro-batch", train.micro_batch, "Sequences, or images, of a micro-batch")
       ->check(CLI::PositiveNumber);
   app.add_option("--steps", train.steps, "Steps to measure; their median counts")->check(CLI::PositiveNumber);
@@ -164,6 +173,15 @@ void add_checkpoint(CLI::App& app, Settings& settings, CheckpointSettings& check
   app.footer(checkpoint_footer);
 }
 
+void add_ops(CLI::App& app, Settings& settings, OpsSettings& ops) {
+  app.add_option("--filter", ops.filter, "Those with TEXT in their name")->type_name("TEXT");
+  app.add_option("--rounds", settings.rounds, "Rounds; their median counts")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--json", settings.json, "Also write the table to FILE")->type_name("FILE");
+  app.footer(ops_footer);
+}
+
 void add_manifest(CLI::App& app, Settings& settings, ManifestSettings& manifest) {
   app.add_option("--tensors", manifest.tensors, "Tensors of the state")
       ->check(CLI::PositiveNumber)
@@ -180,7 +198,8 @@ void add_manifest(CLI::App& app, Settings& settings, ManifestSettings& manifest)
 }  // namespace
 
 Command parse(int argc, char** argv, int& code) {
-  CLI::App app("Measures the collectives of Tutti, training on them, and checkpoints", "tutti-bench");
+  CLI::App app("Measures the collectives of Tutti, training on them, its operations, and checkpoints",
+               "tutti-bench");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("tutti-bench ") + version());
   Command command;
@@ -201,6 +220,9 @@ Command parse(int argc, char** argv, int& code) {
       app.add_subcommand("checkpoint", "Saves and restores, beside what memory and disk give");
   CheckpointSettings checkpoint;
   add_checkpoint(*checkpoints, settings, checkpoint);
+  auto* operations = app.add_subcommand("ops", "Operations on tensors, beside what memory gives");
+  OpsSettings ops;
+  add_ops(*operations, settings, ops);
   auto* manifests = app.add_subcommand("manifest", "Writes and parses the manifest of a large checkpoint");
   ManifestSettings manifest;
   add_manifest(*manifests, settings, manifest);
@@ -224,6 +246,8 @@ Command parse(int argc, char** argv, int& code) {
   } else if (app.got_subcommand(checkpoints)) {
     command.checkpoint = checkpoint;
     if (checkpoints->count("--rounds") == 0) settings.rounds = 7;
+  } else if (app.got_subcommand(operations)) {
+    command.ops = ops;
   } else if (app.got_subcommand(manifests)) {
     command.manifest = manifest;
   } else {

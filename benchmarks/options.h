@@ -6,6 +6,7 @@
 #include "benchmarks/checkpoint.h"
 #include "benchmarks/collective.h"
 #include "benchmarks/manifest.h"
+#include "benchmarks/ops.h"
 #include "benchmarks/settings.h"
 #include "benchmarks/train.h"
 
@@ -15,6 +16,7 @@ struct Command {
   const Collective* collective = nullptr;
   std::optional<TrainSettings> train;
   std::optional<CheckpointSettings> checkpoint;
+  std::optional<OpsSettings> ops;
   std::optional<ManifestSettings> manifest;  // if none of these is there, the memory is measured
   Settings settings;
 };

@@ -12,10 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/models.h"
 #include "benchmarks/report.h"
 #include "benchmarks/timing.h"
 #include "benchmarks/trainee.h"
 #include "tutti/checkpoint/safetensors.h"
+#include "tutti/core/memory.h"
 
 namespace tutti::bench {
 namespace {
@@ -30,6 +32,17 @@ std::vector<std::int64_t> peak_memory(Communicator& comm) {
   std::vector<std::int64_t> all(static_cast<std::size_t>(comm.size()));
   comm.all_gather(mine, all);
   return all;
+}
+
+// What the tensors of this process were for when they were most.
+nlohmann::ordered_json peak_tensors() {
+  const auto peak = memory::statistics().peak;
+  nlohmann::ordered_json bytes;
+  for (std::size_t i = 0; i < memory::categories; ++i) {
+    const auto category = static_cast<memory::Category>(i);
+    bytes[std::string(memory::name_of(category))] = peak[category];
+  }
+  return bytes;
 }
 
 // For others to begin from: the state dict, and "inputs.<logical rank>" and "targets.<logical rank>".
@@ -125,7 +138,10 @@ void print(const nlohmann::json& document) {
     fmt::print("tree takes {:.3f} times as long as any; step by step {:.3f} ({:.3f} to {:.3f})\n",
                document["tree_to_any"].get<double>(), by_step.median, by_step.lowest, by_step.highest);
   }
-  fmt::print("peak MB of each rank:");
+  fmt::print("MB of tensors at the peak, in the process of rank 0:");
+  for (const auto& [category, bytes] : document["peak_tensor_bytes"].items())
+    fmt::print(" {} {}", category, megabytes(bytes.get<double>()));
+  fmt::print("\npeak MB of each rank:");
   for (const auto& bytes : document["peak_rss_bytes"]) fmt::print(" {}", megabytes(bytes.get<double>()));
   fmt::print("\n");
 }
@@ -173,6 +189,7 @@ int measure_training(Communicator& comm, const Settings& settings, const TrainSe
     put(document, "tree_to_any_by_step", ratios(seconds[0], seconds[1]));
   }
   document["peak_rss_bytes"] = peak_memory(comm);
+  document["peak_tensor_bytes"] = peak_tensors();
   if (comm.rank() != 0) return 0;
   print(document);
   if (!settings.json.empty()) write_document(settings.json, document);

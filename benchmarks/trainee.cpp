@@ -3,20 +3,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "benchmarks/models.h"
 #include "tutti/autograd/shape.h"
-#include "tutti/nn/activation.h"
-#include "tutti/nn/conv.h"
-#include "tutti/nn/gpt.h"
-#include "tutti/nn/linear.h"
 #include "tutti/nn/loss.h"
-#include "tutti/nn/pool.h"
-#include "tutti/nn/sequential.h"
 #include "tutti/tensor/random.h"
 
 namespace tutti::bench {
 namespace {
-
-constexpr std::int64_t side = 28, classes = 10;  // of the images
 
 Shard shard_of(const std::string& name) {
   const auto at = std::find(std::begin(shard_names), std::end(shard_names), name);
@@ -31,29 +24,9 @@ MicroBatch micro_batch_of(int logical_rank, const TrainSettings& train) {
     const Tensor text = randint(0, train.vocabulary, {train.micro_batch, train.context + 1}, rng);
     return {contiguous(text.slice(1, 0, train.context)), contiguous(text.slice(1, 1, train.context + 1))};
   }
-  return {randn({train.micro_batch, 1, side, side}, rng), randint(0, classes, {train.micro_batch}, rng)};
-}
-
-// The cnn and the mlp are those of examples/mnist.
-std::unique_ptr<nn::Module> make_model(const TrainSettings& train) {
-  if (train.model == "gpt") {
-    return std::make_unique<nn::Gpt>(nn::GptOptions{.vocabulary = train.vocabulary,
-                                                    .layers = train.layers,
-                                                    .width = train.width,
-                                                    .heads = train.heads,
-                                                    .context = train.context,
-                                                    .dropout = train.dropout});
-  }
-  Generator rng(0);
-  if (train.model == "mlp") {
-    return std::make_unique<nn::Sequential>(nn::Flatten(), nn::Linear(side * side, 512, rng), nn::ReLU(),  //
-                                            nn::Linear(512, 512, rng), nn::ReLU(),                         //
-                                            nn::Linear(512, classes, rng));
-  }
-  return std::make_unique<nn::Sequential>(
-      nn::Conv2d(1, 32, 3, rng, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2),
-      nn::Conv2d(32, 64, 3, rng, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2), nn::Flatten(),
-      nn::Linear(64 * (side / 4) * (side / 4), 128, rng), nn::ReLU(), nn::Linear(128, classes, rng));
+  const Shape image =
+      train.model == "resnet20" ? Shape{train.micro_batch, 3, 32, 32} : Shape{train.micro_batch, 1, 28, 28};
+  return {randn(image, rng), randint(0, 10, {train.micro_batch}, rng)};
 }
 
 std::int64_t units_of(const TrainSettings& train) {

@@ -22,7 +22,6 @@ struct MicroBatch {
 
 // Random numbers, a function of the logical rank.
 MicroBatch micro_batch_of(int logical_rank, const TrainSettings& train);
-std::unique_ptr<nn::Module> make_model(const TrainSettings& train);
 
 // In one micro-batch: tokens, or images.
 std::int64_t units_of(const TrainSettings& train);

@@ -18,12 +18,12 @@ import sys
 import tempfile
 
 DDP = pathlib.Path(__file__).resolve().parent / "ddp.py"
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = {name: "1" for name in ("TUTTI_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
-def run(command, directory):
+def run(command, directory, environment):
     result = os.path.join(directory, "result.json")
-    environment = os.environ | ONE_THREAD
+    environment = os.environ | environment
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # they make OpenBLAS pick slow kernels
         environment.pop(name, None)
     done = subprocess.run([*command, "--json", result], env=environment, capture_output=True, text=True)
@@ -72,7 +72,7 @@ def main():
         documents = {name: [] for name in commands}
         for _ in range(given.rounds):
             for name, command in commands.items():
-                documents[name].append(run(command, directory))
+                documents[name].append(run(command, directory, ONE_THREAD))
 
     ours, theirs = documents["tutti"][0], documents["pytorch"][0]
     batch = f"micro-batches of {given.micro_batch} x {given.context} tokens"

@@ -104,13 +104,39 @@ TEST(BenchTrain, ShardsWhatItIsTold) {
   }
 }
 
+TEST(BenchTrain, KnowsTheNetworksOfImages) {
+  for (const auto& [name, parameters] : {std::pair{"mlp", 669706}, std::pair{"cnn", 421642},
+                                         std::pair{"lenet", 61706}, std::pair{"resnet20", 269722}}) {
+    const auto document =
+        document_of(fmt::format(TUTTI_BENCH " train -n 1 --backend threads --model {} --steps 1", name));
+    EXPECT_EQ(document["parameters"], parameters);
+    EXPECT_LT(document["rows"][0]["last_loss"], document["rows"][0]["first_loss"]) << name;
+  }
+}
+
+TEST(BenchOps, MeasuresThoseAskedFor) {
+  const auto result = shell(TUTTI_BENCH " ops --filter small --rounds 2");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("\nmatmul small: 32 x 32 x 32 "));
+  EXPECT_THAT(result.out, HasSubstr(" GFLOP/s"));
+  const auto document = document_of(TUTTI_BENCH " ops --filter small --rounds 2");
+  ASSERT_EQ(document["rows"].size(), 1u);
+  EXPECT_GT(document["rows"][0]["us"], 0);
+  EXPECT_GT(document["copy_bytes_per_s"], 0);
+  const auto none = shell(TUTTI_BENCH " ops --filter nothing");
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("no operation has 'nothing' in its name"));
+}
+
 TEST(BenchTrain, PrintsATable) {
   const auto result = shell(TUTTI_BENCH " train -n 2 --backend threads --model cnn --steps 2 --warmup 2");
   EXPECT_EQ(result.code, 0) << result.err;
-  for (const char* part : {"train: cnn of 421642 parameters, 2 ranks, back end threads",
-                           "\norder: tree\nstep: ", " % of it waiting for the reduction\n", "\nimages/s: ", "\nloss: 2.",
-                           "\nMB on rank 0: parameters 1.7, gradients 1.7, buffers 0.0, optimizer 3.4",
-                           "\npeak MB of each rank: "})
+  for (const char* part :
+       {"train: cnn of 421642 parameters, 2 ranks, back end threads",
+        "\norder: tree\nstep: ", " % of it waiting for the reduction\n", "\nimages/s: ", "\nloss: 2.",
+        "\nMB on rank 0: parameters 1.7, gradients 1.7, buffers 0.0, optimizer 3.4",
+        "\nMB of tensors at the peak, in the process of rank 0: activations ",
+        " optimizer 6.7 parameters 3.4 ", "\npeak MB of each rank: "})
     EXPECT_THAT(result.out, HasSubstr(part));
 }
 

@@ -1,0 +1,19 @@
+// What `tutti-bench ops` measures.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace tutti::bench {
+
+struct OpCase {
+  std::string name;
+  double bytes;  // that it must at least read and write; 0 where arithmetic is the floor
+  double flops;  // of products, 0 elsewhere
+  std::function<std::function<void()>()> make;  // its operands, and a call of it
+};
+
+std::vector<OpCase> op_cases();
+
+}  // namespace tutti::bench

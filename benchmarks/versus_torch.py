@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Training steps of tutti-bench beside PyTorch's (torch_train.py), by turns: the same model, weights, data and threads.
+
+    benchmarks/versus_torch.py --bench build/release/benchmarks/tutti-bench --python venv/bin/python3 --model gpt --threads 2
+
+A round is a run of each, of --steps steps after --warmup; its figure is the median of its steps. Printed are the medians
+over rounds, with the least and the most, and how many times faster Tutti is. PyTorch runs as installed; with memory that is
+kept by malloc ("kept"), which spares it page faults; so for images with channels last; and with --compile by torch.compile.
+All begin from the same file, so their losses have to agree.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+
+from versus_ddp import check_losses, run, spread
+
+PEER = pathlib.Path(__file__).resolve().parent / "torch_train.py"
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(32 << 30), "MALLOC_TOP_PAD_": str(256 << 20)}
+
+
+def contestants(given, options, begin):
+    threads = {name: str(given.threads) for name in ("TUTTI_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    peer = [given.python, PEER, *options, "--threads", str(given.threads), "--load", begin]
+    yield "tutti", [given.bench, "train", "-n", "1", *options, "--save", begin], threads
+    yield "pytorch", peer, threads
+    yield "pytorch kept", peer, threads | KEPT
+    if given.model in ("cnn", "lenet", "resnet20"):
+        yield "pytorch channels last", [*peer, "--channels-last"], threads | KEPT
+    if given.compile:
+        yield "pytorch compiled", [*peer, "--compile"], threads | KEPT
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", required=True, help="tutti-bench, of a release build")
+    parser.add_argument("--python", default=sys.executable, help="a Python with torch and safetensors")
+    parser.add_argument("--model", default="gpt", choices=["gpt", "mlp", "cnn", "lenet", "resnet20"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="torch.compile too")
+    parser.add_argument("--json", help="also write all results to a file")
+    shape = {"steps": 20, "warmup": 5, "micro-batch": 0, "layers": 6, "width": 384, "heads": 6, "context": 256}
+    shape |= {"vocabulary": 256}
+    for name, value in shape.items():
+        parser.add_argument(f"--{name}", type=int, default=value)
+    given = parser.parse_args()
+    given.micro_batch = given.micro_batch or {"gpt": 4, "cnn": 64}.get(given.model, 128)
+    options = [text for name in shape for text in (f"--{name}", str(getattr(given, name.replace("-", "_"))))]
+    options += ["--model", given.model]
+
+    with tempfile.TemporaryDirectory() as directory:
+        begin = os.path.join(directory, "begin.safetensors")
+        entries = list(contestants(given, options, begin))
+        documents = {name: [] for name, _, _ in entries}
+        for _ in range(given.rounds):
+            for name, command, environment in entries:
+                documents[name].append(run(command, directory, environment))
+
+    ours, theirs = documents["tutti"][0], documents["pytorch"][0]
+    print(f"# Tutti {ours['tutti']}, PyTorch {theirs['pytorch']}: {given.model} of {ours['parameters']} parameters")
+    print(f"# {given.threads} threads, batch {given.micro_batch}, {given.rounds} rounds of {given.steps} steps; medians (least to most)")
+    check_losses(documents)
+    times = {name: [one["rows"][0]["step_ms"] for one in runs] for name, runs in documents.items()}
+    for name, values in times.items():
+        peak = max(max(one["peak_rss_bytes"]) for one in documents[name]) / 1e6
+        faster = [theirs / ours for ours, theirs in zip(times["tutti"], values)]
+        ratio = "" if name == "tutti" else f"  tutti is {spread(faster, 2)} times as fast"
+        print(f"{name:<22} ms: {spread(values, 2):<26} peak MB: {peak:<6.0f}{ratio}")
+    if given.json:
+        with open(given.json, "w") as file:
+            json.dump(documents, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()
