@@ -23,6 +23,23 @@ std::int64_t visible_keys(const AttentionArgs& a, std::int64_t query) {
   return a.causal ? std::clamp<std::int64_t>(query + 1 + a.keys - a.queries, 0, a.keys) : a.keys;
 }
 
+// out [rows, keys] = scale q k^T of some queries and the keys up to `keys`.
+template <typename T>
+void score(const AttentionArgs& a, std::int64_t h, std::int64_t first, std::int64_t rows, std::int64_t keys,
+           T* out) {
+  gemm_tile<T>({.b_transposed = true,
+                .m = rows,
+                .n = keys,
+                .k = a.width,
+                .a = head<T>(a.q, h, first),
+                .lda = a.q.ld,
+                .b = head<T>(a.k, h),
+                .ldb = a.k.ld,
+                .c = out,
+                .ldc = keys,
+                .alpha = static_cast<T>(a.scale)});
+}
+
 // exp(x - max) in place. Returns log sum exp(x) and the factor that makes the sum 1.
 template <typename T>
 struct RowSum {
@@ -67,17 +84,7 @@ void forward(const AttentionArgs& a, const HeadMatrices& out, T* log_sums, std::
   }
   Workspace<T> scores(rows * keys);
   T factors[block];
-  gemm_tile<T>({.b_transposed = true,
-                .m = rows,
-                .n = keys,
-                .k = a.width,
-                .a = head<T>(a.q, h, first),
-                .lda = a.q.ld,
-                .b = head<T>(a.k, h),
-                .ldb = a.k.ld,
-                .c = scores.data(),
-                .ldc = keys,
-                .alpha = static_cast<T>(a.scale)});
+  score<T>(a, h, first, rows, keys, scores.data());
   for (std::int64_t i = 0; i < rows; ++i) {
     T* const row = scores.data() + i * keys;
     const std::int64_t n = visible_keys(a, first + i);
@@ -115,17 +122,7 @@ void backward(const AttentionArgs& a, const HeadMatrices& out, const T* log_sums
     T* const scores = memory.data();
     T* const of_scores = scores + rows * keys;
     const T* const gradient = head<T>(g, h, first);
-    gemm_tile<T>({.b_transposed = true,
-                  .m = rows,
-                  .n = keys,
-                  .k = a.width,
-                  .a = head<T>(a.q, h, first),
-                  .lda = a.q.ld,
-                  .b = head<T>(a.k, h),
-                  .ldb = a.k.ld,
-                  .c = scores,
-                  .ldc = keys,
-                  .alpha = scale});
+    score<T>(a, h, first, rows, keys, scores);
     gemm_tile<T>({.b_transposed = true,
                   .m = rows,
                   .n = keys,

@@ -1,10 +1,12 @@
-// Convolution as a product: an image is unfolded into one column for each output, of all that its window
+// Convolution as a product, where it is not direct: an image is unfolded into one column for each output, of all that its window
 // covers.
 #include "kernels/conv.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "core/parallel_for.h"
+#include "kernels/cpu/direct_conv.h"
 #include "kernels/cpu/workspace.h"
 #include "kernels/gemm.h"
 #include "kernels/multiversion.h"
@@ -112,12 +114,6 @@ class Columns {
   Workspace<T> scratch_;
 };
 
-// Images that make a piece for a thread: a sixteenth of them, or more where each is soon done.
-std::int64_t piece_images(const ConvArgs& a) {
-  const std::int64_t work = a.groups * a.out * a.in * a.window.kernel() * a.window.out();
-  return std::max({std::int64_t{1}, (a.n + 15) / 16, 500'000 / std::max<std::int64_t>(1, work)});
-}
-
 template <typename T>
 void forward(const ConvArgs& a, const T* images, const T* weight, const T* bias, T* results) {
   const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel();
@@ -181,8 +177,12 @@ void grad_of_weight(const ConvArgs& a, const T* g, const T* x, T* dweight) {
 
 void Conv2d::cpu(const ConvArgs& args, const void* x, const void* weight, const void* bias, void* out) {
   const auto run = [&]<typename T>(T) {
-    forward(args, static_cast<const T*>(x), static_cast<const T*>(weight), static_cast<const T*>(bias),
-            static_cast<T*>(out));
+    const T *from = static_cast<const T*>(x), *w = static_cast<const T*>(weight),
+            *b = static_cast<const T*>(bias);
+    if constexpr (std::is_same_v<T, float>) {
+      if (is_direct(args)) return direct_conv(args, from, w, b, static_cast<T*>(out));
+    }
+    forward(args, from, w, b, static_cast<T*>(out));
   };
   args.dtype == DType::f64 ? run(double{}) : run(float{});
 }
@@ -190,9 +190,14 @@ void Conv2d::cpu(const ConvArgs& args, const void* x, const void* weight, const 
 void Conv2dGrad::cpu(const ConvArgs& args, const void* g, const void* x, const void* weight, void* dx,
                      void* dweight) {
   const auto run = [&]<typename T>(T) {
-    const T* gradient = static_cast<const T*>(g);
-    if (dweight) grad_of_weight(args, gradient, static_cast<const T*>(x), static_cast<T*>(dweight));
-    if (dx) grad_of_images(args, gradient, static_cast<const T*>(weight), static_cast<T*>(dx));
+    const T *gradient = static_cast<const T*>(g), *from = static_cast<const T*>(x),
+            *w = static_cast<const T*>(weight);
+    T *to = static_cast<T*>(dx), *of_weight = static_cast<T*>(dweight);
+    if (of_weight) grad_of_weight(args, gradient, from, of_weight);
+    if constexpr (std::is_same_v<T, float>) {
+      if (to && is_direct(args)) return direct_conv_grad_images(args, gradient, w, to);
+    }
+    if (to) grad_of_images(args, gradient, w, to);
   };
   args.dtype == DType::f64 ? run(double{}) : run(float{});
 }

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
 #include "tests/support/gradcheck.h"
 #include "tutti/autograd/shape.h"
 #include "tutti/core/error.h"
@@ -10,6 +14,7 @@
 namespace tutti {
 namespace {
 
+using test::sample;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
@@ -75,6 +80,44 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"grouped", {2, 4, 3, 3}, {6, 2, 2, 2}, {.groups = 2}},
         Case{"depthwise", {1, 3, 4, 4}, {3, 1, 3, 3}, {.padding = 1, .groups = 3}}),
     [](const auto& info) { return info.param.name; });
+
+// f64 goes by way of columns; f32 of a stride of one does not. Sizes around the vectors of eight and the tiles of two rows and
+// four channels, kernels that it serves and some that it does not.
+TEST(Conv2d, SinglePrecisionAgreesWithDouble) {
+  struct Case {
+    std::int64_t n, in, out, height, width;
+    Size2d kernel, padding;
+    std::int64_t groups = 1;
+  };
+  for (const Case& c :
+       {Case{1, 1, 1, 3, 3, 3, 0}, Case{2, 3, 5, 7, 9, 3, 1}, Case{3, 4, 6, 8, 16, 3, 1},
+        Case{17, 2, 4, 5, 17, 3, 2}, Case{2, 6, 9, 6, 24, 5, 2}, Case{2, 5, 7, 9, 25, {2, 3}, {1, 0}},
+        Case{1, 3, 4, 8, 8, {1, 5}, {0, 4}}, Case{2, 4, 8, 10, 33, {5, 1}, 0, 2},
+        Case{2, 6, 6, 11, 12, 3, 1, 3}, Case{1, 2, 2, 9, 9, 7, 3}, Case{1, 2, 3, 12, 12, 8, 3},
+        Case{1, 130, 3, 5, 5, 3, 1}, Case{1, 2, 3, 6, 6, 3, 3}}) {
+    std::vector<std::vector<double>> results[2];
+    for (const DType dtype : {DType::f64, DType::f32}) {
+      Tensor x = sample({c.n, c.in, c.height, c.width}).to(dtype).set_requires_grad();
+      Tensor weight = sample({c.out, c.in / c.groups, c.kernel.height, c.kernel.width}, 0.3).to(dtype);
+      Tensor bias = sample({c.out}, 0.7).to(dtype);
+      weight.set_requires_grad();
+      bias.set_requires_grad();
+      const Tensor y = conv2d(x, weight, bias, {.padding = c.padding, .groups = c.groups});
+      sum(y * sample(y.shape(), 0.5, 0.2).to(dtype)).backward();
+      for (const Tensor& t : {y.detach(), x.grad(), weight.grad(), bias.grad()})
+        results[dtype == DType::f32].push_back(t.to(DType::f64).to_vector<double>());
+    }
+    for (std::size_t i = 0; i < 4; ++i) {
+      const auto &exact = results[0][i], &narrow = results[1][i];
+      ASSERT_EQ(exact.size(), narrow.size());
+      double largest = 1e-3;
+      for (const double value : exact) largest = std::max(largest, std::abs(value));
+      for (std::size_t k = 0; k < exact.size(); ++k)
+        ASSERT_NEAR(narrow[k], exact[k], 2e-5 * largest)
+            << c.height << " x " << c.width << ": " << i << ", " << k;
+    }
+  }
+}
 
 TEST(Conv2d, TakesViewsAnd16Bits) {
   const Tensor x = test::sample({2, 5, 4, 3}), weight = test::sample({2, 3, 2, 2});
