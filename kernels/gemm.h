@@ -6,7 +6,7 @@
 namespace tutti::kernels {
 
 // c [m, n] = alpha a b + beta c, row-major with rows lda, ldb, ldc apart; a transposed operand is stored as [k, m],
-// [n, k]. All sizes are at least 1.
+// [n, k]. Of no rows or no columns nothing is done; k is at least 1.
 template <typename T>
 struct Gemm {
   bool a_transposed = false, b_transposed = false;

@@ -57,7 +57,7 @@ template <typename T>
 TUTTI_INLINE T gelu_tanh_slope(T x) {
   const T gate = gelu_tanh_gate(x);
   const T inner = T(2 * gelu_tanh_beta) * (T(1) + T(3 * gelu_tanh_kappa) * x * x);
-  return gate * (T(1) + x * (T(1) - gate) * inner);
+  return gate + x * (gate * (T(1) - gate)) * inner;  // 0 before anything overflows
 }
 
 // Each op is a type with a static `f`; it names, by `integers`, whether it takes integers too.

@@ -20,6 +20,7 @@ std::int64_t part(std::int64_t n, std::int64_t parts) {
 // time, of 128 x 192 twenty; so there are few large tiles, but eight where each is a millisecond's work, and four where it
 // is a tenth of one.
 GemmTiles tiles_of(std::int64_t m, std::int64_t n, std::int64_t k) {
+  if (m == 0 || n == 0) return {0, 0, 0, 0};
   std::int64_t down = 1, across = 1;
   const auto work = [&] { return part(m, down) * part(n, across) * k; };
   const auto split = [&](std::int64_t least_rows, std::int64_t least_columns) {

@@ -11,6 +11,8 @@
 namespace tutti::kernels {
 namespace {
 
+constexpr std::int64_t most_sums = 1 << 20;  // elements of the sums of all pieces
+
 template <typename T>
 struct Statistics {
   T mean, rstd;
@@ -89,10 +91,12 @@ void NormGrad::cpu(DType dtype, bool root_mean_square, const void* g, const void
                    const void* mean, const void* rstd, void* dx, void* dweight, void* dbias,
                    std::int64_t rows, std::int64_t columns) {
   const auto run = [&]<typename T>(T) {
-    const std::int64_t grain = 4 * piece_rows(columns), pieces = (rows + grain - 1) / grain;
-    Workspace<T> sums(2 * pieces * columns);
-    T* const of_weight = dweight ? sums.data() : nullptr;
-    T* const of_bias = dbias ? sums.data() + pieces * columns : nullptr;
+    const std::int64_t most = std::max<std::int64_t>(1, most_sums / std::max<std::int64_t>(1, columns));
+    const std::int64_t grain = std::max({std::int64_t{1}, 4 * piece_rows(columns), (rows + most - 1) / most});
+    const std::int64_t pieces = (rows + grain - 1) / grain;
+    Workspace<T> weight_sums(dweight ? pieces * columns : 0), bias_sums(dbias ? pieces * columns : 0);
+    T* const of_weight = weight_sums.data();
+    T* const of_bias = bias_sums.data();
     parallel_for(rows, grain, [&](std::int64_t first, std::int64_t last) {
       const std::int64_t piece = first / grain * columns;
       for (T* sum : {of_weight, of_bias}) {

@@ -11,7 +11,7 @@ namespace tutti::kernels {
 namespace {
 
 constexpr std::int64_t random_piece = piece_elements / 4;  // whole blocks, each of some dozen multiplications
-constexpr std::int64_t lanes = 64;  // fewer, and a compiler writes each of them out
+constexpr std::int64_t lanes = 64;                         // fewer, and a compiler writes each of them out
 constexpr double two_pi = 6.28318530717958647692;
 
 // The words of `lanes` blocks, one behind the other: Philox, for all of them at once.

@@ -116,6 +116,7 @@ void reduce_columns(const T* x, std::int64_t apart, Compute<T>* out, Compute<T>*
 
 template <typename Op, typename T>
 void apply(const T* x, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+  if (outer * inner == 0) return;
   if (inner == 1 && outer == 1) {
     *out = T(reduce_long_row<Op, T>(x, n));
   } else if (inner == 1) {

@@ -12,7 +12,7 @@ namespace tutti::kernels {
 #define TUTTI_INLINE [[gnu::always_inline]] inline
 
 TUTTI_INLINE float vexp(float x) {
-  constexpr float highest = 88.7228394f;
+  constexpr float highest = 88.7228394f;  // the first whose exponential is infinite
   constexpr float lowest = -87.3365447f;  // below lie subnormal results, flushed to 0
   const float clipped = x > highest ? highest : (x < lowest ? lowest : x);
   // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
@@ -26,10 +26,10 @@ TUTTI_INLINE float vexp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  // Times 2^n by an addition to the exponent, which n = 128 too leaves in its range: then p is below 1.
+  // Times 2^n by an addition to the exponent, which n = 128 too leaves in its range: below `highest` p is then below 1.
   const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) << 23;
   const float y = std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent);
-  const float bounded = x > highest ? std::numeric_limits<float>::infinity() : (x < lowest ? 0.0f : y);
+  const float bounded = x >= highest ? std::numeric_limits<float>::infinity() : (x < lowest ? 0.0f : y);
   return x != x ? x : bounded;
 }
 

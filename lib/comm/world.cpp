@@ -12,7 +12,6 @@
 #include "comm/shm/shm.h"
 #include "core/share_of_threads.h"
 #include "tutti/core/error.h"
-#include "tutti/core/threads.h"
 
 namespace tutti {
 namespace {
@@ -34,7 +33,7 @@ struct World::Place {
 };
 
 World::Place World::Place::find(int* argc, char*** argv) {
-  num_threads();  // TUTTI_THREADS may be wrong
+  threads_of_environment();  // which may be wrong
   const auto launch =
       comm::find_launch([](const char* name) { return std::getenv(name); }, comm::mpi_running());
   Place place = on_cpu(launch, argc, argv);

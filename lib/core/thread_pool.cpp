@@ -39,12 +39,13 @@ bool soon(Done done) {
   return false;
 }
 
-// Signals of the program are for its own threads: those that are started meanwhile take none.
+// Signals of the program are for its own threads: those that are started meanwhile take none but of their own faults.
 class NoSignals {
  public:
   NoSignals() {
     sigset_t all;
     ::sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) ::sigdelset(&all, fault);
     ::pthread_sigmask(SIG_SETMASK, &all, &former_);
   }
   ~NoSignals() { ::pthread_sigmask(SIG_SETMASK, &former_, nullptr); }
@@ -118,8 +119,9 @@ void Pool::help(std::size_t index, std::uint32_t seen) {
   while (true) {
     const auto newer = [&] { return number_.load(std::memory_order_acquire) != seen; };
     if (!soon(newer)) number_.wait(seen, std::memory_order_acquire);
-    if (ending_.load(std::memory_order_acquire)) return;
+    // In this order: who sees the number by which helpers were told to end sees that too, and who does not will look again.
     seen = number_.load(std::memory_order_acquire);
+    if (ending_.load(std::memory_order_acquire)) return;
     if (!enter()) continue;
     if (index < workers_) work(index);
     leave();

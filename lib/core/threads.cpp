@@ -19,8 +19,11 @@ namespace {
 
 constexpr int most = 1024;
 
-std::atomic<int> asked = 0;  // by the user; 0: not yet looked for
-std::atomic<int> ranks = 1;  // that share the cores
+// No static of a function: a child that is forked while another thread makes one would wait for it for ever.
+constinit std::atomic<int> asked = 0;    // by set_num_threads; 0: nobody did
+constinit std::atomic<int> usual = 0;    // where nobody asked; 0: to be found out
+constinit std::atomic<int> sharing = 1;  // ranks that have the cores, processes and
+constinit std::atomic<int> within = 1;   // threads of this one
 
 // A quota of the second control group, as of a container: "200000 100000" is two cores.
 double quota() {
@@ -29,7 +32,20 @@ double quota() {
   return file >> time >> period && period > 0 ? time / period : most;
 }
 
-int from_environment() {
+int find_usual() {
+  const int said = threads_of_environment();
+  return said != 0 ? said : std::max(1, usable_cores() / (sharing * within));
+}
+
+}  // namespace
+
+int usable_cores() {
+  cpu_set_t set;
+  const int allowed = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return std::max(1, std::min(allowed, static_cast<int>(std::ceil(quota()))));
+}
+
+int threads_of_environment() {
   const char* text = std::getenv("TUTTI_THREADS");
   if (!text) return 0;
   const std::string_view value = text;
@@ -41,25 +57,21 @@ int from_environment() {
   return count;
 }
 
-int default_threads() {
-  static const int said = from_environment();
-  static const int cores = usable_cores();
-  return said != 0 ? said : std::max(1, cores / ranks.load(std::memory_order_relaxed));
+void share_cores(int processes) {
+  sharing = std::max(1, processes);
+  usual = 0;
 }
 
-}  // namespace
-
-int usable_cores() {
-  cpu_set_t set;
-  const int allowed = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  return std::max(1, std::min(allowed, static_cast<int>(std::ceil(quota()))));
+void share_process(int threads) {
+  within = std::max(1, threads);
+  usual = 0;
 }
-
-void share_cores(int count) { ranks = count; }
 
 int num_threads() {
-  const int count = asked.load(std::memory_order_relaxed);
-  return count != 0 ? count : default_threads();
+  for (const auto* known : {&asked, &usual}) {
+    if (const int count = known->load(std::memory_order_relaxed)) return count;
+  }
+  return usual = find_usual();
 }
 
 void set_num_threads(int count) {

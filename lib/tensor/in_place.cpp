@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstddef>
+#include <utility>
 
 #include "kernels/memory.h"
 #include "tensor/checks.h"
@@ -15,6 +17,36 @@ void check_broadcasts(const char* op, const Tensor& from, const Tensor& to) {
   throw ShapeError(fmt::format("{}: {} does not broadcast to {}", op, from.shape().str(), to.shape().str()));
 }
 
+// The threads write elements at once, so each has a place of its own.
+void check_no_overlap(const char* op, const Tensor& to) {
+  for (int d = 0; d < to.rank(); ++d) {
+    if (to.strides()[d] != 0 || to.shape()[d] < 2 || to.numel() == 0) continue;
+    throw ShapeError(
+        fmt::format("{}: several elements of {} with strides {} are one in memory; clone() first", op,
+                    to.shape().str(), to.strides().str()));
+  }
+}
+
+// From the first byte of a tensor to behind the last.
+std::pair<const std::byte*, const std::byte*> extent(const Tensor& x) {
+  const auto* first = static_cast<const std::byte*>(x.raw_data());
+  std::int64_t last = 0;
+  for (int d = 0; d < x.rank(); ++d) last += (x.shape()[d] - 1) * x.strides()[d];
+  return {first, first + static_cast<std::size_t>(last + 1) * size_of(x.dtype())};
+}
+
+// `source`, or a copy of it where writing to `to` would change elements before they are read.
+Tensor unchanged_by(const Tensor& to, const Tensor& source) {
+  if (source.storage() != to.storage() || to.numel() == 0 || source.numel() == 0) return source;
+  if (source.raw_data() == to.raw_data() && source.dtype() == to.dtype() && source.shape() == to.shape() &&
+      source.strides() == to.strides()) {
+    return source;
+  }
+  const auto [begin, end] = extent(to);
+  const auto [first, last] = extent(source);
+  return first < end && begin < last ? source.detach().clone() : source;
+}
+
 void check_number(const char* op, const Tensor& x) {
   if (x.dtype() == DType::bool_)
     throw DTypeError(fmt::format("{}: not defined for bool; convert with to(dtype)", op));
@@ -23,6 +55,7 @@ void check_number(const char* op, const Tensor& x) {
 }  // namespace
 
 Tensor& Tensor::fill_(double value) {
+  check_no_overlap("fill_", *this);
   storage()->bump_version();
   if (value == 0 && !std::signbit(value) && is_contiguous()) {
     kernels::launch<kernels::SetZero>(device(), raw_data(),
@@ -35,8 +68,10 @@ Tensor& Tensor::fill_(double value) {
 
 Tensor& Tensor::zero_() { return fill_(0); }
 
-Tensor& Tensor::copy_(const Tensor& source) {
-  check_broadcasts("copy_", source, *this);
+Tensor& Tensor::copy_(const Tensor& given) {
+  check_broadcasts("copy_", given, *this);
+  check_no_overlap("copy_", *this);
+  const Tensor source = unchanged_by(*this, given);
   storage()->bump_version();
   if (source.device() != device()) {
     // Across devices only dense bytes travel: make them dense, of the right type, where they are.
@@ -60,10 +95,12 @@ Tensor& Tensor::copy_(const Tensor& source) {
   return *this;
 }
 
-Tensor& Tensor::add_(const Tensor& other, double alpha) {
+Tensor& Tensor::add_(const Tensor& given, double alpha) {
   check_number("add_", *this);
-  check_alike("add_", *this, other);
-  check_broadcasts("add_", other, *this);
+  check_alike("add_", *this, given);
+  check_broadcasts("add_", given, *this);
+  check_no_overlap("add_", *this);
+  const Tensor other = unchanged_by(*this, given);
   storage()->bump_version();
   kernels::launch<kernels::AddScaled>(device(), dtype(), shape(), mutable_operand(*this),
                                       operand(other, shape()), alpha, 1.0);
@@ -72,6 +109,7 @@ Tensor& Tensor::add_(const Tensor& other, double alpha) {
 
 Tensor& Tensor::mul_(double factor) {
   check_number("mul_", *this);
+  check_no_overlap("mul_", *this);
   storage()->bump_version();
   kernels::launch<kernels::AddScaled>(device(), dtype(), shape(), mutable_operand(*this),
                                       operand(*this, shape()), factor, 0.0);

@@ -92,6 +92,16 @@ TEST(Functions, HandleTheEndsOfTheirRange) {
   }
 }
 
+TEST(Functions, GradientsOfGatesEndWhereTheGateIsShut) {
+  Tensor x = full({2}, -1e14).set_requires_grad();
+  for (const auto& f :
+       {+[](const Tensor& t) { return gelu(t, Gelu::tanh); }, +[](const Tensor& t) { return silu(t); }}) {
+    x.set_grad({});
+    sum(f(x)).backward();
+    EXPECT_EQ(x.grad().to_vector<float>(), std::vector<float>(2, 0.0f));
+  }
+}
+
 TEST(Functions, RefuseIntegersWhereThereIsNoAnswer) {
   EXPECT_THROW(exp(arange(3)), DTypeError);
   EXPECT_THAT(abs(arange(-2, 1)).to_vector<std::int64_t>(), ElementsAre(2, 1, 0));

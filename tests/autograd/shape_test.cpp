@@ -115,6 +115,13 @@ TEST(Reduce, LongSumsKeepTheirAccuracy) {
   EXPECT_NEAR(sum(x.reshape({5'000'000, 2}), {0}).select(0, 1).item(), 5e5, 1);
 }
 
+TEST(Reduce, OfNoElementsIsZeroOrNothing) {
+  EXPECT_EQ(sum(zeros({0, 3}), {0}).to_vector<float>(), std::vector<float>(3, 0.0f));
+  EXPECT_EQ(sum(zeros({3, 0}), {0}).shape(), Shape{0});
+  EXPECT_EQ(sum(zeros({2, 3, 0}), {1}).shape(), (Shape{2, 0}));
+  EXPECT_EQ(sum(zeros({3, 0}), {1}).to_vector<float>(), std::vector<float>(3, 0.0f));
+}
+
 TEST(Reduce, OddSizesAgreeWithExactSums) {
   for (const std::int64_t n : {1, 2, 15, 16, 17, 127, 128, 129, 255, 1000, 4097}) {
     const Tensor x = arange(n * 3).to(DType::f64).reshape({n, 3});

@@ -7,6 +7,7 @@
 #include "ranks.h"
 #include "tutti/comm/world.h"
 #include "tutti/core/error.h"
+#include "tutti/core/threads.h"
 
 namespace tutti::testing {
 namespace {
@@ -89,6 +90,7 @@ TEST_F(Arguments, ARefusedCallDoesNotCount) {
 
 TEST_F(Arguments, SizesOfAGroup) {
   EXPECT_THROW(World::threads(0), ConfigError);
+  EXPECT_GE(num_threads(), 1);
   EXPECT_THROW(World::threads(-1), ConfigError);
 }
 

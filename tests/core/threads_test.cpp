@@ -73,6 +73,15 @@ TEST_F(Threads, OneErrorReachesTheCallerAndTheNextLoopIsWhole) {
   }
 }
 
+TEST_F(Threads, MayBecomeMoreOrFewerBetweenAnyTwoLoops) {
+  std::atomic<int> sum = 0;
+  for (int round = 0; round < 600; ++round) {
+    set_num_threads(1 + round % 4);
+    parallel_for(3, 1, [&](std::int64_t, std::int64_t) { ++sum; });
+  }
+  EXPECT_EQ(sum, 1800);
+}
+
 TEST_F(Threads, APieceMaySplitItselfAgain) {
   set_num_threads(4);
   std::atomic<int> sum = 0;

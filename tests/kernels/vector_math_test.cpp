@@ -52,6 +52,8 @@ TEST(VectorMath, IsWithinItsBoundOfTheExactFunctions) {
 TEST(VectorMath, KeepsTheSpecialValues) {
   EXPECT_EQ(vexp(infinity), infinity);
   EXPECT_EQ(vexp(89.0f), infinity);
+  EXPECT_EQ(vexp(88.72284f), infinity);
+  EXPECT_FLOAT_EQ(vexp(88.72283f), std::exp(88.72283f));
   EXPECT_EQ(vexp(-infinity), 0.0f);
   EXPECT_EQ(vexp(-88.0f), 0.0f);
   EXPECT_EQ(vexp(0.0f), 1.0f);

@@ -74,6 +74,32 @@ TEST(Tensor, CopyBroadcastsAndConverts) {
   EXPECT_THROW(zeros({2}).copy_(zeros({2, 2})), ShapeError);
 }
 
+// As large as threads share.
+TEST(Tensor, IsChangedByWhatItsOwnElementsWereBefore) {
+  const std::int64_t n = 100'000;
+  Tensor x = arange(n, {.dtype = DType::f64});
+  x.slice(0, 1, n).copy_(x.slice(0, 0, n - 1));
+  EXPECT_EQ(x.select(0, 0).item<double>(), 0);
+  for (const std::int64_t i : {std::int64_t{1}, n / 2, n - 1})
+    EXPECT_EQ(x.select(0, i).item<double>(), static_cast<double>(i - 1));
+  Tensor y = arange(n, {.dtype = DType::f64});
+  y.slice(0, 1, n).add_(y.slice(0, 0, n - 1));
+  EXPECT_EQ(y.select(0, n - 1).item<double>(), static_cast<double>(2 * n - 3));
+  Tensor square = arange(90'000, {.dtype = DType::f64}).reshape({300, 300});
+  const auto before = square.transpose(0, 1).contiguous().to_vector<double>();
+  square.copy_(square.transpose(0, 1));
+  EXPECT_EQ(square.to_vector<double>(), before);
+}
+
+TEST(Tensor, IsNotChangedWhereSeveralElementsAreOne) {
+  Tensor x = ones({1}).expand({5});
+  EXPECT_THROW(x.add_(ones({5})), ShapeError);
+  EXPECT_THROW(x.copy_(ones({5})), ShapeError);
+  EXPECT_THROW(x.fill_(2), ShapeError);
+  EXPECT_THROW(x.mul_(2), ShapeError);
+  EXPECT_EQ(x.to_vector<float>(), std::vector<float>(5, 1.0f));
+}
+
 TEST(Tensor, ConvertsBetweenAllDTypes) {
   for (const DType from : all_dtypes) {
     for (const DType to : all_dtypes) {

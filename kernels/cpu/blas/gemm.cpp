@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <limits>
 
 #include "tutti/core/error.h"
@@ -13,19 +14,35 @@ void sgemm_(const char*, const char*, const int*, const int*, const int*, const 
 void dgemm_(const char*, const char*, const int*, const int*, const int*, const double*, const double*,
             const int*, const double*, const int*, const double*, double*, const int*);
 [[gnu::weak]] void openblas_set_num_threads(int);
+[[gnu::weak]] int openblas_get_parallel(void);
+[[gnu::weak]] void omp_set_num_threads(int);
+[[gnu::weak]] int omp_get_max_threads(void);
 }
 
 namespace tutti::kernels {
 namespace {
 
-// The threads that share a product call it for a tile each. OpenBLAS would start one a core for each of them.
-void use_one_thread() {
-  static const bool told = [] {
-    if (openblas_set_num_threads) openblas_set_num_threads(1);
-    return true;
-  }();
-  static_cast<void>(told);
-}
+// The threads that share a product call it for a tile each. A BLAS with threads of its own, or with OpenMP's, which are counted for
+// each thread by itself, would start one a core for each of them.
+class OneThread {
+ public:
+  OneThread() {
+    static constinit std::atomic<bool> told = false;
+    const bool by_openmp = openblas_get_parallel && openblas_get_parallel() == 2;
+    if (openblas_set_num_threads && !by_openmp && !told.exchange(true)) openblas_set_num_threads(1);
+    if (!omp_set_num_threads || !omp_get_max_threads) return;
+    former_ = omp_get_max_threads();
+    if (former_ > 1) omp_set_num_threads(1);
+  }
+  ~OneThread() {
+    if (former_ > 1) omp_set_num_threads(former_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int former_ = 1;
+};
 
 int blas_int(std::int64_t value) {
   if (value > std::numeric_limits<int>::max()) {
@@ -38,7 +55,7 @@ int blas_int(std::int64_t value) {
 
 template <typename T>
 void gemm_tile(const Gemm<T>& x) {
-  use_one_thread();
+  const OneThread one;
   // Fortran sees a row-major matrix as its transpose: c^T = b^T a^T.
   const char ta = x.a_transposed ? 'T' : 'N';
   const char tb = x.b_transposed ? 'T' : 'N';

@@ -6,8 +6,8 @@ namespace tutti {
 
 std::vector<Communicator> World::threads(int size) {
   std::vector<Communicator> ranks;
-  share_cores(size);
   for (auto& backend : comm::make_threads_backends(size)) ranks.emplace_back(std::move(backend));
+  share_process(size);
   return ranks;
 }
 
