@@ -110,7 +110,9 @@ void add_elements(std::vector<OpCase>& cases) {
                      });
                    }});
   cases.push_back({"AdamW 16 M", 28 * n, 0, [many] {
-                     return Call([x = draw({many, many, many, many})] {
+                     Operands x = draw({many, many, many, many});
+                     x[3].fill_(1e-4);  // a square
+                     return Call([x] {
                        kernels::AdamStep::cpu({.dtype = DType::f32,
                                                .count = x[0].numel(),
                                                .parameter = x[0].raw_data(),

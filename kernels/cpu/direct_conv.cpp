@@ -27,10 +27,9 @@ struct Padded {
   std::int64_t plane() const { return height * width; }
   std::int64_t size() const { return channels * plane(); }
 
-  // `to` from `count` planes of rows x columns; further channels are zeros.
-  void fill(const float* from, std::int64_t count, std::int64_t rows, std::int64_t columns, float* to) const {
-    std::fill_n(to, size(), 0.0f);
-    for (std::int64_t c = 0; c < count; ++c) {
+  // Planes of rows x columns to `to`, which has its zeros already.
+  void copy(const float* from, std::int64_t rows, std::int64_t columns, float* to) const {
+    for (std::int64_t c = 0; c < channels; ++c) {
       for (std::int64_t y = 0; y < rows; ++y) {
         std::copy_n(from + (c * rows + y) * columns, columns, to + (c * height + y + top) * width + left);
       }
@@ -144,9 +143,10 @@ void direct_conv(const ConvArgs& a, const float* x, const float* weight, const f
   const auto layout = padded(a.in, wy, wx, wy.padding, wx.padding, wy.out, wx.out);
   parallel_for(a.n, piece_images(a), [&](std::int64_t first, std::int64_t last) {
     Workspace<float> image(layout.size());
+    std::fill_n(image.data(), layout.size(), 0.0f);
     for (std::int64_t i = first * a.groups; i < last * a.groups; ++i) {
       const std::int64_t g = i % a.groups;
-      layout.fill(x + i * a.in * a.window.in(), a.in, wy.in, wx.in, image.data());
+      layout.copy(x + i * a.in * a.window.in(), wy.in, wx.in, image.data());
       convolve({image.data(), layout, weights.data() + g * packed, wy.kernel, wx.kernel,
                 bias ? bias + g * a.out : nullptr, out + i * a.out * a.window.out(), a.out, wy.out, wx.out});
     }
@@ -167,8 +167,9 @@ void direct_conv_grad_images(const ConvArgs& a, const float* g, const float* wei
       padded(a.out, wy, wx, wy.kernel - 1 - wy.padding, wx.kernel - 1 - wx.padding, wy.in, wx.in);
   parallel_for(a.n, piece_images(a), [&](std::int64_t first, std::int64_t last) {
     Workspace<float> gradient(layout.size());
+    std::fill_n(gradient.data(), layout.size(), 0.0f);
     for (std::int64_t i = first * a.groups; i < last * a.groups; ++i) {
-      layout.fill(g + i * a.out * a.window.out(), a.out, wy.out, wx.out, gradient.data());
+      layout.copy(g + i * a.out * a.window.out(), wy.out, wx.out, gradient.data());
       convolve({gradient.data(), layout, weights.data() + i % a.groups * packed, wy.kernel, wx.kernel,
                 nullptr, dx + i * a.in * a.window.in(), a.in, wy.in, wx.in});
     }
