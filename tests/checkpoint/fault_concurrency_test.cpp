@@ -13,6 +13,7 @@
 
 #include "checkpoint/run_directory.h"
 #include "tests/checkpoint/fault_run.h"
+#include "tutti/core/threads.h"
 
 namespace tutti {
 namespace {
@@ -29,6 +30,7 @@ using testing::IsEmpty;
 class Child {
  public:
   explicit Child(const std::function<void(const std::function<void(std::int64_t)>& tell)>& body) {
+    set_num_threads(1);  // a child of a process of many threads may start none under a thread sanitizer
     int ends[2];
     if (::pipe(ends) != 0) throw std::runtime_error("pipe");
     pid_ = ::fork();
