@@ -90,10 +90,9 @@ function(tutti_flags target)
     target_compile_options(${target} PRIVATE
       $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${TUTTI_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
     target_link_options(${target} PRIVATE -fsanitize=${TUTTI_SANITIZE})
-    # A third of the time. Other builds go without, so that every file includes what it uses.
+    # Half of the time. Other builds go without, so that every file includes what it uses.
     if(${target} MATCHES "^(tutti|tutti-bench|tutti-ckpt)$")
-      target_precompile_headers(${target} PRIVATE <fmt/format.h> <fmt/ranges.h> <algorithm> <functional> <map> <memory> <string>
-        <vector>)
+      set_target_properties(${target} PROPERTIES UNITY_BUILD ON)
     endif()
   endif()
 endfunction()

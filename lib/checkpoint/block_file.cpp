@@ -49,9 +49,10 @@ class Output {
   std::optional<WriteBehind> writer_;
 };
 
-class PlainFile : public BlockFile {
+class PlainBlockFile : public BlockFile {
  public:
-  PlainFile(const Directory& directory, const std::string& name, std::uint64_t bytes, std::uint64_t begin)
+  PlainBlockFile(const Directory& directory, const std::string& name, std::uint64_t bytes,
+                 std::uint64_t begin)
       : next_(begin), output_(directory, name, bytes) {}
 
   std::size_t held() const override { return blocks - 1; }
@@ -155,7 +156,7 @@ class SealedFile : public BlockFile {
 std::unique_ptr<BlockFile> make_block_file(const Directory& directory, const std::string& name,
                                            std::uint64_t bytes, std::uint64_t begin, const DataKey* key) {
   if (key) return std::make_unique<SealedFile>(directory, name, bytes, begin, *key);
-  return std::make_unique<PlainFile>(directory, name, bytes, begin);
+  return std::make_unique<PlainBlockFile>(directory, name, bytes, begin);
 }
 
 }  // namespace tutti::checkpoint

@@ -15,9 +15,9 @@
 namespace tutti::checkpoint {
 namespace {
 
-class PlainFile : public ByteSource {
+class PlainSource : public ByteSource {
  public:
-  PlainFile(Descriptor descriptor, std::string path)
+  PlainSource(Descriptor descriptor, std::string path)
       : ByteSource(std::move(path)),
         descriptor_(std::move(descriptor)),
         bytes_(file_size(descriptor_.get(), path_)) {
@@ -150,7 +150,7 @@ std::unique_ptr<ByteSource> open_source(const Directory& directory, const std::s
                                         DataKeyPointer key) {
   const auto on_disk = name_on_disk(name, key.get());
   auto file = directory.open_to_read(on_disk);
-  if (!key) return std::make_unique<PlainFile>(std::move(file), directory.path(on_disk));
+  if (!key) return std::make_unique<PlainSource>(std::move(file), directory.path(on_disk));
   return std::make_unique<EncryptedFile>(std::move(file), directory.path(on_disk), name, *key);
 }
 

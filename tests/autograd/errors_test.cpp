@@ -50,10 +50,10 @@ const Tensor rows = zeros({2}, {.dtype = DType::i64});
 const Tensor wide = zeros({2, 4});
 const Tensor none = zeros({0, 3});
 
-using Binary = Tensor (*)(const Tensor&, const Tensor&);
-using Unary = Tensor (*)(const Tensor&);
+using BinaryFunction = Tensor (*)(const Tensor&, const Tensor&);
+using UnaryFunction = Tensor (*)(const Tensor&);
 
-const std::vector<std::pair<std::string, Binary>> binary{
+const std::vector<std::pair<std::string, BinaryFunction>> binary{
     {"add", add},         {"sub", sub},         {"mul", mul}, {"div", div}, {"pow", pow},
     {"maximum", maximum}, {"minimum", minimum}, {"eq", eq},   {"ne", ne},   {"lt", lt},
     {"le", le},           {"gt", gt},           {"ge", ge}};
@@ -70,7 +70,7 @@ TEST(OperandErrors, OfTwoElementwise) {
 }
 
 TEST(OperandErrors, OfTypesWithoutAnAnswer) {
-  const std::pair<std::string, Unary> real[] = {
+  const std::pair<std::string, UnaryFunction> real[] = {
       {"exp", exp},
       {"log", log},
       {"sqrt", sqrt},
@@ -102,19 +102,20 @@ TEST(OperandErrors, OfTypesWithoutAnAnswer) {
   for (const auto& [name, op] : real) {
     expect_errors<DTypeError>({{name + ": floating point is needed, got i64", [f = op] { f(ints); }}});
   }
-  const std::pair<std::string, Unary> number[] = {{"neg", neg},
-                                                  {"abs", abs},
-                                                  {"sign", sign},
-                                                  {"square", square},
-                                                  {"relu", relu},
-                                                  {"amax", amax},
-                                                  {"amin", amin},
-                                                  {"add", [](const Tensor& t) { return t + t; }},
-                                                  {"sub", [](const Tensor& t) { return t - t; }},
-                                                  {"mul", [](const Tensor& t) { return t * t; }},
-                                                  {"maximum", [](const Tensor& t) { return maximum(t, t); }},
-                                                  {"minimum", [](const Tensor& t) { return minimum(t, t); }},
-                                                  {"clamp", [](const Tensor& t) { return clamp(t, 0, 1); }}};
+  const std::pair<std::string, UnaryFunction> number[] = {
+      {"neg", neg},
+      {"abs", abs},
+      {"sign", sign},
+      {"square", square},
+      {"relu", relu},
+      {"amax", amax},
+      {"amin", amin},
+      {"add", [](const Tensor& t) { return t + t; }},
+      {"sub", [](const Tensor& t) { return t - t; }},
+      {"mul", [](const Tensor& t) { return t * t; }},
+      {"maximum", [](const Tensor& t) { return maximum(t, t); }},
+      {"minimum", [](const Tensor& t) { return minimum(t, t); }},
+      {"clamp", [](const Tensor& t) { return clamp(t, 0, 1); }}};
   for (const auto& [name, op] : number) {
     expect_errors<DTypeError>(
         {{name + ": not defined for bool; convert with to(dtype)", [f = op] { f(bools); }}});
