@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <ranges>
 
 #include "checkpoint/key_blob.h"
 #include "checkpoint/run_directory.h"
@@ -81,7 +82,7 @@ Pruned prune(const std::string& directory, const PruneOptions& options) {
   for (const auto& name : leftovers(root)) pruned.leftovers.push_back(root.path(name));
   if (options.dry_run) return pruned;
   std::vector<std::string> removed;
-  for (const auto& path : pruned.removed) {
+  for (const auto& path : pruned.removed | std::views::reverse) {  // the oldest first
     const auto name = path.substr(path.rfind('/') + 1);
     (set_aside(root, name) ? removed : pruned.busy).push_back(path);
   }

@@ -12,6 +12,8 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <ranges>
+#include <utility>
 
 #include "checkpoint/encrypted_names.h"
 #include "checkpoint/manifest.h"
@@ -97,25 +99,27 @@ void prepare(const std::string& root) {
     throw_system_error("write in directory", root);
 }
 
-// While it looks, a saver may publish the next one, behind it, and remove the last one, before it: then it sees neither, and
-// looks again.
+// While it looks, a saver may publish the next one, behind it, and remove the last one, before it: seeing neither, it would
+// take an older one, kept by a reader, for the newest. Hence what two looks agree on.
 std::vector<std::int64_t> list(const Directory& root) {
-  constexpr int looks = 3, most = 100;  // where nothing was seen to go, and at all
+  constexpr int most = 100;
   std::vector<std::int64_t> all;
-  bool gone = false;
-  for (int look = 0; all.empty() && look < (gone ? most : looks); ++look) {
-    const auto names = root.names();
-    if (names.empty()) break;
-    for (const auto& name : names) {
+  bool agreed = false;
+  for (int look = 0; look < most && !agreed; ++look) {
+    std::vector<std::int64_t> seen;
+    bool gone = false;
+    for (const auto& name : root.names()) {
       const auto steps = steps_in(name);
       if (!steps) continue;
       if (root.has_directory(name))
-        all.push_back(*steps);
+        seen.push_back(*steps);
       else
         gone = true;
     }
+    std::ranges::sort(seen, std::greater{});
+    agreed = look > 0 && !gone && seen == all;
+    all = std::move(seen);
   }
-  std::ranges::sort(all, std::greater{});
   return all;
 }
 
@@ -198,6 +202,7 @@ void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
   std::vector<std::int64_t> all;
   attempt([&] { all = list(root); });
   std::int64_t good = 0;
+  std::vector<std::int64_t> old;
   for (const auto steps : all) {
     const bool damaged = std::ranges::find(given_up, steps) != given_up.end();
     if (damaged) {
@@ -205,8 +210,10 @@ void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
       continue;
     }
     if (good++ < keep || (keep_every > 0 && steps % keep_every == 0)) continue;
-    attempt([&] { set_aside(root, step_name(steps)); });
+    old.push_back(steps);
   }
+  // The oldest first: at no time is there one without those that follow it.
+  for (const auto steps : old | std::views::reverse) attempt([&] { set_aside(root, step_name(steps)); });
 }
 
 void clear_quietly(const Directory& root) {

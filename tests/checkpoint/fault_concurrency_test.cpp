@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -30,7 +31,6 @@ using testing::IsEmpty;
 class Child {
  public:
   explicit Child(const std::function<void(const std::function<void(std::int64_t)>& tell)>& body) {
-    set_num_threads(1);  // a child of a process of many threads may start none under a thread sanitizer
     int ends[2];
     if (::pipe(ends) != 0) throw std::runtime_error("pipe");
     pid_ = ::fork();
@@ -126,7 +126,14 @@ class OneRank {
   Checkpointer checkpoints_;
 };
 
-class FaultConcurrency : public test::FaultRun {};
+// A process of one thread: the child of one of many may start none under a thread sanitizer.
+class FaultConcurrency : public test::FaultRun {
+  const int before_ = num_threads();
+
+ protected:
+  FaultConcurrency() { set_num_threads(1); }
+  ~FaultConcurrency() override { set_num_threads(before_); }
+};
 
 TEST_F(FaultConcurrency, Fault63_ASecondSaverIsRefused) {
   save(100);
@@ -181,6 +188,31 @@ TEST_F(FaultConcurrency, Fault64_ALoaderBesideASaverThatRemoves) {
   EXPECT_EQ(saver.end(), 0);
   EXPECT_GT(loads, 5);
   EXPECT_EQ(loader.restore(), 150);
+}
+
+// While one that was kept for a reader, and its newer ones, are removed as the next is published.
+TEST_F(FaultConcurrency, Fault64_TheNewestIsNeverAnOlderOne) {
+  const auto path = [&](std::int64_t steps) { return run_ + "/" + checkpoint::step_name(steps); };
+  fs::create_directories(path(1));
+  fs::create_directory(path(2));
+  std::atomic<bool> done = false;
+  std::jthread saver([&] {
+    for (std::int64_t steps = 3; steps <= 5'000; ++steps) {
+      fs::create_directory(path(steps));
+      if (steps % 2 == 0) continue;
+      fs::remove(path(steps - 1));
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+      fs::remove(path(steps - 2));
+    }
+    done = true;
+  });
+  for (std::int64_t newest = 0; !done;) {
+    const auto found = Checkpoint::list(run_);
+    ASSERT_FALSE(found.empty());
+    const auto steps = checkpoint::steps_in(fs::path(found.front()).filename().string());
+    ASSERT_GE(steps, newest);
+    newest = *steps;
+  }
 }
 
 TEST_F(FaultConcurrency, Fault64_WhatIsBeingReadStays) {
