@@ -114,10 +114,14 @@ class Columns {
   Workspace<T> scratch_;
 };
 
+std::int64_t piece_of(const ConvArgs& a) {
+  return piece_images(a.n, a.groups * a.out * a.in * a.window.kernel() * a.window.out());
+}
+
 template <typename T>
 void forward(const ConvArgs& a, const T* images, const T* weight, const T* bias, T* results) {
   const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel();
-  parallel_for(a.n, piece_images(a), [&](std::int64_t first, std::int64_t last) {
+  parallel_for(a.n, piece_of(a), [&](std::int64_t first, std::int64_t last) {
     Columns<T> columns(a);
     for (std::int64_t i = first * a.groups; i < last * a.groups; ++i) {
       const std::int64_t channel = i % a.groups * a.out;
@@ -134,7 +138,7 @@ void forward(const ConvArgs& a, const T* images, const T* weight, const T* bias,
 template <typename T>
 void grad_of_images(const ConvArgs& a, const T* g, const T* weight, T* dx) {
   const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel(), inputs = a.in * a.window.in();
-  parallel_for(a.n, piece_images(a), [&](std::int64_t first, std::int64_t last) {
+  parallel_for(a.n, piece_of(a), [&](std::int64_t first, std::int64_t last) {
     Columns<T> columns(a);
     for (std::int64_t i = first * a.groups; i < last * a.groups; ++i) {
       T* image = dx + i * inputs;
@@ -148,24 +152,33 @@ void grad_of_images(const ConvArgs& a, const T* g, const T* weight, T* dx) {
   });
 }
 
+// Of `images`, on this thread.
+template <typename T>
+void sum_of_images(const ConvArgs& a, std::int64_t images, const T* g, const T* x, T* sum) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (is_direct(a)) return direct_conv_grad_weight(a, images, g, x, sum);
+  }
+  const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel(), inputs = a.in * a.window.in();
+  Columns<T> columns(a);
+  for (std::int64_t i = 0; i < images * a.groups; ++i) {
+    gemm<T>({false, true, a.out, taps, outputs, g + i * a.out * outputs, outputs, columns.of(x + i * inputs),
+             outputs, i < a.groups ? T(0) : T(1), sum + i % a.groups * a.out * taps, taps});
+  }
+}
+
 // Each piece sums over its images, and then the pieces' sums are added; of large weights there are few.
 template <typename T>
 void grad_of_weight(const ConvArgs& a, const T* g, const T* x, T* dweight) {
-  const std::int64_t outputs = a.window.out(), taps = a.in * a.window.kernel(), inputs = a.in * a.window.in();
-  const std::int64_t size = a.groups * a.out * taps;
+  const std::int64_t size = a.groups * a.out * a.in * a.window.kernel();
   const std::int64_t most =
       std::max<std::int64_t>(1, (std::int64_t{1} << 22) / std::max<std::int64_t>(1, size));
-  const std::int64_t grain = std::max(piece_images(a), (a.n + most - 1) / most);
+  const std::int64_t grain = std::max(piece_of(a), (a.n + most - 1) / most);
   const std::int64_t pieces = (a.n + grain - 1) / grain;
   Workspace<T> sums((pieces - 1) * size);
   parallel_for(a.n, grain, [&](std::int64_t first, std::int64_t last) {
-    Columns<T> columns(a);
-    T* const sum = first == 0 ? dweight : sums.data() + (first / grain - 1) * size;
-    for (std::int64_t i = first * a.groups; i < last * a.groups; ++i) {
-      gemm<T>({false, true, a.out, taps, outputs, g + i * a.out * outputs, outputs,
-               columns.of(x + i * inputs), outputs, i < (first + 1) * a.groups ? T(0) : T(1),
-               sum + i % a.groups * a.out * taps, taps});
-    }
+    sum_of_images(a, last - first, g + first * a.groups * a.out * a.window.out(),
+                  x + first * a.groups * a.in * a.window.in(),
+                  first == 0 ? dweight : sums.data() + (first / grain - 1) * size);
   });
   for (std::int64_t piece = 0; piece + 1 < pieces; ++piece) {
     const T* sum = sums.data() + piece * size;
@@ -195,7 +208,8 @@ void Conv2dGrad::cpu(const ConvArgs& args, const void* g, const void* x, const v
     T *to = static_cast<T*>(dx), *of_weight = static_cast<T*>(dweight);
     if (of_weight) grad_of_weight(args, gradient, from, of_weight);
     if constexpr (std::is_same_v<T, float>) {
-      if (to && is_direct(args)) return direct_conv_grad_images(args, gradient, w, to);
+      if (to && is_direct(args) && args.window.y.stride == 1 && args.window.x.stride == 1)
+        return direct_conv_grad_images(args, gradient, w, to);
     }
     if (to) grad_of_images(args, gradient, w, to);
   };

@@ -1,12 +1,12 @@
 #include "kernels/pool.h"
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
 #include <type_traits>
-#include <vector>
 
 #include "core/parallel_for.h"
-#include "kernels/cpu/vector_math.h"
-#include "kernels/cpu/workspace.h"
+#include "kernels/cpu/vector.h"
 #include "kernels/multiversion.h"
 
 namespace tutti::kernels {
@@ -33,59 +33,71 @@ void for_each_output(const Window& w, F f) {
   }
 }
 
-template <typename T, typename Stride>
-TUTTI_INLINE void take_larger(const T* __restrict x, Stride stride, std::int32_t from, T* __restrict best,
-                              std::int32_t* __restrict index, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    const T value = x[i * stride];
-    const bool larger = (value > best[i]) | (value != value);
-    index[i] = larger ? from + static_cast<std::int32_t>(i * stride) : index[i];
-    best[i] = larger ? value : best[i];
-  }
+// NaN counts as largest.
+template <typename T, typename I>
+TUTTI_INLINE void take_larger(T value, I at, T& best, I& index) {
+  const auto larger = (value > best) | (value != value);
+  index = larger ? at : index;
+  best = larger ? value : best;
 }
 
-// Takes the elements x[0], x[stride], ..., that stand at `from`, where they are larger than those so far. The usual
-// strides are constants, which a compiler can vectorise.
 template <typename T>
-TUTTI_MULTIVERSION void take_larger_of(const T* x, std::int64_t stride, std::int32_t from, T* best,
-                                       std::int32_t* index, std::int64_t n) {
-  switch (stride) {
-    case 1:
-      return take_larger(x, std::integral_constant<std::int64_t, 1>(), from, best, index, n);
-    case 2:
-      return take_larger(x, std::integral_constant<std::int64_t, 2>(), from, best, index, n);
-    default:
-      return take_larger(x, stride, from, best, index, n);
+TUTTI_INLINE void max_of_window(const Window& w, const T* plane, Range rows, Range columns, T& out,
+                                std::int64_t& index) {
+  std::int64_t at = rows.begin * w.x.in + columns.begin;
+  T best = plane[at];
+  for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+    for (std::int64_t i = y * w.x.in + columns.begin; i < y * w.x.in + columns.end; ++i)
+      take_larger(plane[i], i, best, at);
   }
+  out = best;
+  index = at;
 }
 
-// The outputs of a row whose window has its element kx within the plane, for each kx.
-std::vector<Range> ranges_of_row(const WindowDim& d) {
-  std::vector<Range> ranges;
-  for (std::int64_t kx = 0; kx < d.kernel; ++kx) ranges.push_back({d.first_inside(kx), d.end_inside(kx)});
-  return ranges;
+using Indices = std::int32_t __attribute__((vector_size(lanes * sizeof(std::int32_t))));
+
+// Of a vector of neighbouring outputs, whose windows lie within the columns and begin at `first`; of strides 1 and 2.
+TUTTI_INLINE void max_of_windows(const Window& w, const float* plane, Range rows, std::int64_t first,
+                                 float* out, std::int64_t* index) {
+  const auto stride = static_cast<std::int32_t>(w.x.stride);
+  const auto load_from = [stride](Vector& vector, const float* x) {
+    stride == 1 ? load(vector, x) : load_every_second(vector, x);
+  };
+  const Indices steps = Indices{0, 1, 2, 3, 4, 5, 6, 7} * stride;
+  std::int64_t from = rows.begin * w.x.in + first;
+  Indices at = steps + static_cast<std::int32_t>(from);
+  Vector best;
+  load_from(best, plane + from);
+  for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+    from = y * w.x.in + first;
+    for (std::int64_t kx = 0; kx < w.x.kernel; ++kx, ++from) {
+      Vector value;
+      load_from(value, plane + from);
+      take_larger(value, steps + static_cast<std::int32_t>(from), best, at);
+    }
+  }
+  std::memcpy(out, &best, sizeof best);
+  for (int i = 0; i < lanes; ++i) index[i] = at[i];
 }
 
-// A row of outputs at a time, element by element of the window. NaN counts as largest. `at` has room for a row.
 template <typename T>
-void max_pool(const Window& w, const std::vector<Range>& row, const T* plane, T* out, std::int64_t* index,
-              std::int32_t* at) {
+TUTTI_MULTIVERSION void max_pool(const Window& w, const T* plane, T* out, std::int64_t* index) {
+  const std::int64_t left = w.x.first_inside(0), right = w.x.end_inside(w.x.kernel - 1);
+  const bool by_vectors = std::is_same_v<T, float> && w.x.stride <= 2 && right - left >= lanes &&
+                          w.in() <= std::numeric_limits<std::int32_t>::max();
   for (std::int64_t oy = 0; oy < w.y.out; ++oy, out += w.x.out, index += w.x.out) {
     const Range rows = window_of(w.y, oy);
-    const std::int64_t origin = rows.begin * w.x.in;
-    for (std::int64_t ox = 0; ox < w.x.out; ++ox) {
-      at[ox] = static_cast<std::int32_t>(std::max<std::int64_t>(w.x.input(ox, 0), 0));
-      out[ox] = plane[origin + at[ox]];
-    }
-    for (std::int64_t y = rows.begin; y < rows.end; ++y) {
-      for (std::int64_t kx = 0; kx < w.x.kernel; ++kx) {
-        const auto [first, end] = row[static_cast<std::size_t>(kx)];
-        const std::int64_t from = y * w.x.in + w.x.input(first, kx);
-        take_larger_of(plane + from, w.x.stride, static_cast<std::int32_t>(from - origin), out + first,
-                       at + first, end - first);
+    std::int64_t ox = 0;
+    if constexpr (std::is_same_v<T, float>) {
+      if (by_vectors) {
+        for (; ox < left; ++ox) max_of_window(w, plane, rows, window_of(w.x, ox), out[ox], index[ox]);
+        for (; ox < right; ox += lanes) {
+          ox = std::min(ox, right - lanes);
+          max_of_windows(w, plane, rows, w.x.input(ox, 0), out + ox, index + ox);
+        }
       }
     }
-    for (std::int64_t ox = 0; ox < w.x.out; ++ox) index[ox] = origin + at[ox];
+    for (; ox < w.x.out; ++ox) max_of_window(w, plane, rows, window_of(w.x, ox), out[ox], index[ox]);
   }
 }
 
@@ -95,12 +107,9 @@ void MaxPool2d::cpu(DType dtype, const Window& window, std::int64_t planes, cons
                     std::int64_t* index) {
   const auto run = [&]<typename T>(T) {
     parallel_for(planes, piece_planes(window), [&](std::int64_t first, std::int64_t last) {
-      const auto row = ranges_of_row(window.x);
-      Workspace<std::int32_t> memory(window.x.out);
       for (std::int64_t p = first; p < last; ++p) {
         const std::int64_t at = p * window.out();
-        max_pool(window, row, static_cast<const T*>(x) + p * window.in(), static_cast<T*>(out) + at,
-                 index + at, memory.data());
+        max_pool(window, static_cast<const T*>(x) + p * window.in(), static_cast<T*>(out) + at, index + at);
       }
     });
   };

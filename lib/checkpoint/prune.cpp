@@ -86,6 +86,7 @@ Pruned prune(const std::string& directory, const PruneOptions& options) {
     const auto name = path.substr(path.rfind('/') + 1);
     (set_aside(root, name) ? removed : pruned.busy).push_back(path);
   }
+  for (auto* paths : {&removed, &pruned.busy}) std::ranges::reverse(*paths);
   pruned.removed = std::move(removed);
   clear_leftovers(root);
   root.sync();

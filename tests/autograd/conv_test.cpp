@@ -81,20 +81,38 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"depthwise", {1, 3, 4, 4}, {3, 1, 3, 3}, {.padding = 1, .groups = 3}}),
     [](const auto& info) { return info.param.name; });
 
-// f64 goes by way of columns; f32 of a stride of one does not. Sizes around the vectors of eight and the tiles of two rows and
-// four channels, kernels that it serves and some that it does not.
+// f64 goes by way of columns; f32 of small kernels does not. Sizes around the vectors of eight and the tiles of two rows and
+// four or six channels, kernels and strides that it serves and some that it does not.
 TEST(Conv2d, SinglePrecisionAgreesWithDouble) {
   struct Case {
     std::int64_t n, in, out, height, width;
     Size2d kernel, padding;
     std::int64_t groups = 1;
+    Size2d stride = 1;
   };
-  for (const Case& c :
-       {Case{1, 1, 1, 3, 3, 3, 0}, Case{2, 3, 5, 7, 9, 3, 1}, Case{3, 4, 6, 8, 16, 3, 1},
-        Case{17, 2, 4, 5, 17, 3, 2}, Case{2, 6, 9, 6, 24, 5, 2}, Case{2, 5, 7, 9, 25, {2, 3}, {1, 0}},
-        Case{1, 3, 4, 8, 8, {1, 5}, {0, 4}}, Case{2, 4, 8, 10, 33, {5, 1}, 0, 2},
-        Case{2, 6, 6, 11, 12, 3, 1, 3}, Case{1, 2, 2, 9, 9, 7, 3}, Case{1, 2, 3, 12, 12, 8, 3},
-        Case{1, 130, 3, 5, 5, 3, 1}, Case{1, 2, 3, 6, 6, 3, 3}}) {
+  for (const Case& c : {Case{1, 1, 1, 3, 3, 3, 0},
+                        Case{2, 3, 5, 7, 9, 3, 1},
+                        Case{3, 4, 6, 8, 16, 3, 1},
+                        Case{17, 2, 4, 5, 17, 3, 2},
+                        Case{2, 6, 9, 6, 24, 5, 2},
+                        Case{2, 5, 7, 9, 25, {2, 3}, {1, 0}},
+                        Case{1, 3, 4, 8, 8, {1, 5}, {0, 4}},
+                        Case{2, 4, 8, 10, 33, {5, 1}, 0, 2},
+                        Case{2, 6, 6, 11, 12, 3, 1, 3},
+                        Case{1, 2, 2, 9, 9, 7, 3},
+                        Case{1, 2, 3, 12, 12, 8, 3},
+                        Case{1, 130, 3, 5, 5, 3, 1},
+                        Case{1, 2, 3, 6, 6, 3, 3},
+                        Case{2, 3, 11, 4, 8, 3, 1},
+                        Case{40, 2, 3, 3, 3, 2, 0},
+                        Case{2, 3, 13, 9, 17, 3, 1, 1, 2},
+                        Case{3, 4, 5, 8, 32, 3, 1, 1, 2},
+                        Case{2, 4, 8, 9, 10, 3, 2, 2, {2, 1}},
+                        Case{2, 2, 7, 7, 40, {2, 5}, {1, 2}, 1, {1, 3}},
+                        Case{1, 3, 4, 19, 38, 7, 3, 1, 4},
+                        Case{1, 2, 3, 12, 13, {2, 1}, 0, 1, 3},
+                        Case{1, 2, 3, 21, 22, 3, 1, 1, 5},
+                        Case{1, 1, 1, 2, 2, 7, 5, 1, 2}}) {
     std::vector<std::vector<double>> results[2];
     for (const DType dtype : {DType::f64, DType::f32}) {
       Tensor x = sample({c.n, c.in, c.height, c.width}).to(dtype).set_requires_grad();
@@ -102,7 +120,8 @@ TEST(Conv2d, SinglePrecisionAgreesWithDouble) {
       Tensor bias = sample({c.out}, 0.7).to(dtype);
       weight.set_requires_grad();
       bias.set_requires_grad();
-      const Tensor y = conv2d(x, weight, bias, {.padding = c.padding, .groups = c.groups});
+      const Tensor y =
+          conv2d(x, weight, bias, {.stride = c.stride, .padding = c.padding, .groups = c.groups});
       sum(y * sample(y.shape(), 0.5, 0.2).to(dtype)).backward();
       for (const Tensor& t : {y.detach(), x.grad(), weight.grad(), bias.grad()})
         results[dtype == DType::f32].push_back(t.to(DType::f64).to_vector<double>());

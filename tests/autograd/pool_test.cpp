@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "tests/support/gradcheck.h"
 #include "tutti/autograd/shape.h"
@@ -31,6 +32,36 @@ TEST(MaxPool2d, PaddingNeverWinsAndNaNDoes) {
   EXPECT_TRUE(std::isnan(max_pool2d(x, 2).item()));
   const float lowest = -std::numeric_limits<float>::infinity();
   EXPECT_EQ(max_pool2d(full({1, 1, 2, 2}, lowest), 2).item(), lowest);
+}
+
+// f64 takes one window at a time, f32 eight where it can.
+TEST(MaxPool2d, SinglePrecisionIsAsDouble) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const Size2d size : {Size2d{4, 16}, {7, 17}, {6, 31}, {5, 40}, {3, 9}, {4, 7}}) {
+    for (const PoolOptions& options :
+         {PoolOptions{.stride = 1}, PoolOptions{.stride = 2}, PoolOptions{.stride = {1, 2}, .padding = 1},
+          PoolOptions{.stride = 3}}) {
+      for (const Size2d window : {Size2d{2, 2}, {3, 3}, {2, 5}}) {
+        Tensor x =
+            floor(test::sample({2, 3, size.height, size.width}, 3)).to(DType::f32).detach();  // ties as well
+        x.data<float>()[5] = nan;
+        x.data<float>()[x.numel() - 1] = nan;
+        std::vector<double> results[2];
+        for (const DType dtype : {DType::f32, DType::f64}) {
+          Tensor in = x.to(dtype).detach().set_requires_grad();
+          const Tensor out = max_pool2d(in, window, options);
+          out.backward(test::sample(out.shape()).to(dtype));
+          auto& result = results[dtype == DType::f32];
+          for (const Tensor& one : {out.detach(), in.grad()}) {
+            for (const double value : one.to(DType::f64).to_vector<double>())
+              result.push_back(std::isnan(value) ? 1e9 : value);
+          }
+        }
+        ASSERT_THAT(results[1], testing::Pointwise(testing::DoubleNear(1e-5), results[0]))
+            << size.str() << " by " << window.str() << ", " << options.stride.str();
+      }
+    }
+  }
 }
 
 TEST(MaxPool2d, GradientsOfFiniteDifferences) {

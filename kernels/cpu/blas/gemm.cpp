@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <limits>
 
+#include "kernels/slow_blas.h"
 #include "tutti/core/error.h"
+#include "tutti/core/logging.h"
 
 extern "C" {
 void sgemm_(const char*, const char*, const int*, const int*, const int*, const float*, const float*,
@@ -15,6 +18,9 @@ void dgemm_(const char*, const char*, const int*, const int*, const int*, const 
             const int*, const double*, const int*, const double*, double*, const int*);
 [[gnu::weak]] void openblas_set_num_threads(int);
 [[gnu::weak]] int openblas_get_parallel(void);
+[[gnu::weak]] char* openblas_get_corename(void);
+[[gnu::weak]] int bli_arch_query_id(void);
+[[gnu::weak]] const char* bli_arch_string(int);
 [[gnu::weak]] void omp_set_num_threads(int);
 [[gnu::weak]] int omp_get_max_threads(void);
 }
@@ -22,14 +28,32 @@ void dgemm_(const char*, const char*, const int*, const int*, const int*, const 
 namespace tutti::kernels {
 namespace {
 
+// The processor that its kernels are for, where it tells.
+std::string_view core_name() {
+  if (openblas_get_corename) return openblas_get_corename();
+  if (bli_arch_query_id && bli_arch_string) return bli_arch_string(bli_arch_query_id());
+  return {};
+}
+
+// Once, before the first product.
+void prepare() {
+  static constinit std::atomic<bool> prepared = false;
+  if (prepared.exchange(true)) return;
+  const bool by_openmp = openblas_get_parallel && openblas_get_parallel() == 2;
+  if (openblas_set_num_threads && !by_openmp) openblas_set_num_threads(1);
+#ifdef __x86_64__
+  const auto warning = slow_blas(core_name(), bool(__builtin_cpu_supports("avx2")),
+                                 bool(__builtin_cpu_supports("avx512f")), std::getenv("OPENBLAS_CORETYPE"));
+  if (!warning.empty()) logging::write(logging::Level::warning, warning);
+#endif
+}
+
 // The threads that share a product call it for a tile each. A BLAS with threads of its own, or with OpenMP's, which are counted for
 // each thread by itself, would start one a core for each of them.
 class OneThread {
  public:
   OneThread() {
-    static constinit std::atomic<bool> told = false;
-    const bool by_openmp = openblas_get_parallel && openblas_get_parallel() == 2;
-    if (openblas_set_num_threads && !by_openmp && !told.exchange(true)) openblas_set_num_threads(1);
+    prepare();
     if (!omp_set_num_threads || !omp_get_max_threads) return;
     former_ = omp_get_max_threads();
     if (former_ > 1) omp_set_num_threads(1);

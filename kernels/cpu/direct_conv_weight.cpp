@@ -1,0 +1,127 @@
+// A tile of the weight's gradient, of four channels of the results and up to three neighbours of a row of the kernel, stays in
+// registers, a vector of sums each, while the pixels of the images go by.
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cpu/direct_conv.h"
+#include "kernels/cpu/padded.h"
+#include "kernels/cpu/workspace.h"
+#include "kernels/multiversion.h"
+
+namespace tutti::kernels {
+namespace {
+
+constexpr std::int64_t block = 4;
+
+// Of a few images, which the cache holds.
+struct Job {
+  const ConvArgs& args;
+  std::int64_t images;
+  const float* in;  // [images, in] padded planes
+  Padded layout;
+  const float* gradient;       // of an image: [out, rows, columns], out and columns filled up with zeros
+  std::int64_t next_gradient;  // from an image to the next
+  std::int64_t out, columns;
+  float* sums;  // as the weight
+
+  std::int64_t rows() const { return args.window.y.out; }
+};
+
+TUTTI_INLINE float sum_of(const Vector& v) {
+  float x[lanes];
+  std::memcpy(x, &v, sizeof v);
+  return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
+
+template <int Taps>
+TUTTI_INLINE void add_taps(const Job& job, std::int64_t channel, std::int64_t c, std::int64_t ky,
+                           std::int64_t kx) {
+  Vector sums[block][Taps] = {};
+  const std::int64_t plane = job.rows() * job.columns, next_row = job.layout.next_row();
+  std::int64_t at[Taps];
+#pragma GCC unroll 4
+  for (int t = 0; t < Taps; ++t) at[t] = job.layout.at(c, ky, kx + t);
+  for (std::int64_t image = 0; image < job.images; ++image) {
+    const float* row = job.in + image * job.layout.size();
+    const float* gradient = job.gradient + image * job.next_gradient + channel * plane;
+    for (std::int64_t y = 0; y < job.rows(); ++y, row += next_row) {
+      for (std::int64_t x = 0; x < job.columns; x += lanes, gradient += lanes) {
+        Vector pixels[Taps];
+#pragma GCC unroll 4
+        for (int t = 0; t < Taps; ++t) load(pixels[t], row + at[t] + x);
+#pragma GCC unroll 4
+        for (int o = 0; o < block; ++o) {
+          Vector g;
+          load(g, gradient + o * plane);
+#pragma GCC unroll 4
+          for (int t = 0; t < Taps; ++t) sums[o][t] += g * pixels[t];
+        }
+      }
+    }
+  }
+  const auto& a = job.args;
+#pragma GCC unroll 4
+  for (std::int64_t o = 0; o < block; ++o) {
+    if (channel + o == a.out) break;
+    float* const to =
+        job.sums + (((channel + o) * a.in + c) * a.window.y.kernel + ky) * a.window.x.kernel + kx;
+#pragma GCC unroll 4
+    for (int t = 0; t < Taps; ++t) to[t] += sum_of(sums[o][t]);
+  }
+}
+
+TUTTI_MULTIVERSION void add_all(const Job& job) {
+  const auto& [y, x] = job.args.window;
+  for (std::int64_t channel = 0; channel < job.out; channel += block) {
+    for (std::int64_t c = 0; c < job.args.in; ++c) {
+      for (std::int64_t ky = 0; ky < y.kernel; ++ky) {
+        std::int64_t kx = 0;
+        for (; kx + 3 <= x.kernel; kx += 3) add_taps<3>(job, channel, c, ky, kx);
+        if (x.kernel - kx == 2) add_taps<2>(job, channel, c, ky, kx);
+        if (x.kernel - kx == 1) add_taps<1>(job, channel, c, ky, kx);
+      }
+    }
+  }
+}
+
+// To [out, rows, columns], which has its zeros already.
+void fill_up(const ConvArgs& a, const float* from, std::int64_t columns, float* to) {
+  const auto& [y, x] = a.window;
+  for (std::int64_t row = 0; row < a.out * y.out; ++row)
+    copy_row(from + row * x.out, x.out, to + row * columns);
+}
+
+TUTTI_MULTIVERSION void pad(const Padded& layout, const float* from, float* to) { layout.copy(from, to); }
+
+}  // namespace
+
+void direct_conv_grad_weight(const ConvArgs& a, std::int64_t images, const float* g, const float* x,
+                             float* dweight) {
+  const auto& window = a.window;
+  const Padded layout(a.in, window.y, window.x);
+  const std::int64_t out = whole(a.out, block), columns = whole(window.x.out, lanes),
+                     plane = window.y.out * columns, results = a.out * window.out();
+  const bool as_it_is = out * plane == results;
+  // As many as the first cache holds of what a tile reads.
+  const std::int64_t most =
+      std::clamp<std::int64_t>(6144 / (block * plane + layout.size() / a.in), 1, images);
+  Workspace<float> padded(most * layout.size()), filled(as_it_is ? 0 : most * out * plane);
+  std::fill_n(padded.data(), most * layout.size(), 0.0f);
+  std::fill_n(filled.data(), as_it_is ? 0 : most * out * plane, 0.0f);
+  std::fill_n(dweight, a.groups * a.out * a.in * window.kernel(), 0.0f);
+  for (std::int64_t group = 0; group < a.groups; ++group) {
+    for (std::int64_t first = 0; first < images; first += most) {
+      const std::int64_t count = std::min(most, images - first), begin = first * a.groups + group;
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t at = begin + i * a.groups;
+        pad(layout, x + at * a.in * window.in(), padded.data() + i * layout.size());
+        if (!as_it_is) fill_up(a, g + at * results, columns, filled.data() + i * out * plane);
+      }
+      add_all({a, count, padded.data(), layout, as_it_is ? g + begin * results : filled.data(),
+               as_it_is ? a.groups * results : out * plane, out, columns,
+               dweight + group * a.out * a.in * window.kernel()});
+    }
+  }
+}
+
+}  // namespace tutti::kernels
