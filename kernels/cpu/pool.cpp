@@ -56,44 +56,55 @@ TUTTI_INLINE void max_of_window(const Window& w, const T* plane, Range rows, Ran
 
 using Indices = std::int32_t __attribute__((vector_size(lanes * sizeof(std::int32_t))));
 
-// Of a vector of neighbouring outputs, whose windows lie within the columns and begin at `first`; of strides 1 and 2.
+constexpr std::int64_t widest = 8;  // kernel of a row that is narrower than a vector
+
+// Of `lanes` neighbouring outputs, or `count`, which are fewer and whose rows are copied, lest more is read than there is. Their
+// windows lie within the columns and begin at `first`; of strides 1 and 2.
+template <bool Whole>
 TUTTI_INLINE void max_of_windows(const Window& w, const float* plane, Range rows, std::int64_t first,
-                                 float* out, std::int64_t* index) {
+                                 std::int64_t count, float* copy, float* out, std::int64_t* index) {
   const auto stride = static_cast<std::int32_t>(w.x.stride);
-  const auto load_from = [stride](Vector& vector, const float* x) {
-    stride == 1 ? load(vector, x) : load_every_second(vector, x);
-  };
   const Indices steps = Indices{0, 1, 2, 3, 4, 5, 6, 7} * stride;
   std::int64_t from = rows.begin * w.x.in + first;
   Indices at = steps + static_cast<std::int32_t>(from);
-  Vector best;
-  load_from(best, plane + from);
+  Vector best = Vector{} - std::numeric_limits<float>::infinity();
   for (std::int64_t y = rows.begin; y < rows.end; ++y) {
     from = y * w.x.in + first;
-    for (std::int64_t kx = 0; kx < w.x.kernel; ++kx, ++from) {
+    const float* row = plane + from;
+    if constexpr (!Whole) {
+      for (std::int64_t i = 0; i < (count - 1) * stride + w.x.kernel; ++i) copy[i] = row[i];
+      row = copy;
+    }
+    for (std::int64_t kx = 0; kx < w.x.kernel; ++kx) {
       Vector value;
-      load_from(value, plane + from);
-      take_larger(value, steps + static_cast<std::int32_t>(from), best, at);
+      stride == 1 ? load(value, row + kx) : load_every_second(value, row + kx);
+      take_larger(value, steps + static_cast<std::int32_t>(from + kx), best, at);
     }
   }
-  std::memcpy(out, &best, sizeof best);
-  for (int i = 0; i < lanes; ++i) index[i] = at[i];
+  store(best, Whole ? lanes : count, out);
+  for (std::int64_t i = 0; i < (Whole ? lanes : count); ++i) index[i] = at[i];
 }
 
 template <typename T>
 TUTTI_MULTIVERSION void max_pool(const Window& w, const T* plane, T* out, std::int64_t* index) {
   const std::int64_t left = w.x.first_inside(0), right = w.x.end_inside(w.x.kernel - 1);
-  const bool by_vectors = std::is_same_v<T, float> && w.x.stride <= 2 && right - left >= lanes &&
+  const bool by_vectors = w.x.stride <= 2 && (right - left >= lanes || w.x.kernel <= widest) &&
                           w.in() <= std::numeric_limits<std::int32_t>::max();
+  float copy[2 * lanes + widest] = {};
   for (std::int64_t oy = 0; oy < w.y.out; ++oy, out += w.x.out, index += w.x.out) {
     const Range rows = window_of(w.y, oy);
     std::int64_t ox = 0;
     if constexpr (std::is_same_v<T, float>) {
       if (by_vectors) {
         for (; ox < left; ++ox) max_of_window(w, plane, rows, window_of(w.x, ox), out[ox], index[ox]);
+        if (const std::int64_t count = right - left; count < lanes) {
+          if (count > 0)
+            max_of_windows<false>(w, plane, rows, w.x.input(ox, 0), count, copy, out + ox, index + ox);
+          ox = right;
+        }
         for (; ox < right; ox += lanes) {
           ox = std::min(ox, right - lanes);
-          max_of_windows(w, plane, rows, w.x.input(ox, 0), out + ox, index + ox);
+          max_of_windows<true>(w, plane, rows, w.x.input(ox, 0), lanes, copy, out + ox, index + ox);
         }
       }
     }

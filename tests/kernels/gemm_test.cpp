@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -73,6 +75,29 @@ TYPED_TEST(Gemm, RepeatsItsBits) {
     gemm<T>({false, false, 61, 47, 200, a.values.data(), 200, b.values.data(), 47, T(0), c->data(), 47});
   }
   EXPECT_EQ(first, second);
+}
+
+// Where it is the first of the process, as ctest runs it, the BLAS is told meanwhile that each thread is to do its own alone.
+TEST(GemmOfThreads, TheFirstHasTheBitsOfTheNext) {
+  const std::int64_t m = 512, n = 128, k = 784;
+  const Stored<float> a(m, k, 0, 0.1f), b(k, n, 0, 0.3f);
+  std::vector<std::vector<float>> results(4, std::vector<float>(std::size_t(m * n)));
+  const auto multiply = [&](std::vector<float>& c) {
+    gemm_tile<float>({false, false, m, n, k, a.values.data(), k, b.values.data(), n, 0, c.data(), n});
+  };
+  std::atomic<int> there = 0;
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&, i] {
+      ++there;
+      while (there < 2) {
+      }
+      multiply(results[std::size_t(i)]);
+      multiply(results[std::size_t(i) + 2]);
+    });
+  }
+  threads.clear();
+  for (const auto& result : results) EXPECT_TRUE(result == results.back());
 }
 
 MatmulArgs args(std::int64_t batch, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,

@@ -35,17 +35,24 @@ std::string_view core_name() {
   return {};
 }
 
-// Once, before the first product.
-void prepare() {
-  static constinit std::atomic<bool> prepared = false;
-  if (prepared.exchange(true)) return;
-  const bool by_openmp = openblas_get_parallel && openblas_get_parallel() == 2;
-  if (openblas_set_num_threads && !by_openmp) openblas_set_num_threads(1);
+void warn_once() {
 #ifdef __x86_64__
+  static constinit std::atomic<bool> warned = false;
   const auto warning = slow_blas(core_name(), bool(__builtin_cpu_supports("avx2")),
                                  bool(__builtin_cpu_supports("avx512f")), std::getenv("OPENBLAS_CORETYPE"));
-  if (!warning.empty()) logging::write(logging::Level::warning, warning);
+  if (!warning.empty() && !warned.exchange(true)) logging::write(logging::Level::warning, warning);
 #endif
+}
+
+// Before the first product. Two threads may do it at once, but none goes on before it is done: OpenBLAS would take as many
+// threads as there are cores for its product, and cut it in another way.
+void prepare() {
+  static constinit std::atomic<bool> prepared = false;
+  if (prepared.load(std::memory_order_acquire)) return;
+  const bool by_openmp = openblas_get_parallel && openblas_get_parallel() == 2;
+  if (openblas_set_num_threads && !by_openmp) openblas_set_num_threads(1);
+  warn_once();
+  prepared.store(true, std::memory_order_release);
 }
 
 // The threads that share a product call it for a tile each. A BLAS with threads of its own, or with OpenMP's, which are counted for
