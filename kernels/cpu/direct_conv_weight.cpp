@@ -12,6 +12,7 @@ namespace tutti::kernels {
 namespace {
 
 constexpr std::int64_t block = 4;
+using Quad = float __attribute__((vector_size(block * sizeof(float))));
 
 // Of a few images, which the cache holds.
 struct Job {
@@ -22,15 +23,20 @@ struct Job {
   const float* gradient;       // of an image: [out, rows, columns], out and columns filled up with zeros
   std::int64_t next_gradient;  // from an image to the next
   std::int64_t out, columns;
-  float* sums;  // as the weight
+  float* sums;  // [out / block, in, y.kernel, x.kernel, block]
 
   std::int64_t rows() const { return args.window.y.out; }
 };
 
-TUTTI_INLINE float sum_of(const Vector& v) {
-  float x[lanes];
-  std::memcpy(x, &v, sizeof v);
-  return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+// Of the lanes of four vectors.
+TUTTI_INLINE Quad sums_of(const Vector& a, const Vector& b, const Vector& c, const Vector& d) {
+  const Vector ab = __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14) +
+                    __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+  const Vector cd = __builtin_shufflevector(c, d, 0, 8, 2, 10, 4, 12, 6, 14) +
+                    __builtin_shufflevector(c, d, 1, 9, 3, 11, 5, 13, 7, 15);
+  const Vector abcd = __builtin_shufflevector(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13) +
+                      __builtin_shufflevector(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
+  return __builtin_shufflevector(abcd, abcd, 0, 1, 2, 3) + __builtin_shufflevector(abcd, abcd, 4, 5, 6, 7);
 }
 
 template <int Taps>
@@ -59,14 +65,15 @@ TUTTI_INLINE void add_taps(const Job& job, std::int64_t channel, std::int64_t c,
       }
     }
   }
-  const auto& a = job.args;
+  const auto& [y, x] = job.args.window;
+  float* to =
+      job.sums + ((channel * job.args.in + c * block) * y.kernel + ky * block) * x.kernel + kx * block;
 #pragma GCC unroll 4
-  for (std::int64_t o = 0; o < block; ++o) {
-    if (channel + o == a.out) break;
-    float* const to =
-        job.sums + (((channel + o) * a.in + c) * a.window.y.kernel + ky) * a.window.x.kernel + kx;
-#pragma GCC unroll 4
-    for (int t = 0; t < Taps; ++t) to[t] += sum_of(sums[o][t]);
+  for (int t = 0; t < Taps; ++t, to += block) {
+    Quad sum;
+    std::memcpy(&sum, to, sizeof sum);
+    sum += sums_of(sums[0][t], sums[1][t], sums[2][t], sums[3][t]);
+    std::memcpy(to, &sum, sizeof sum);
   }
 }
 
@@ -91,6 +98,15 @@ void fill_up(const ConvArgs& a, const float* from, std::int64_t columns, float* 
     copy_row(from + row * x.out, x.out, to + row * columns);
 }
 
+// From `sums` to where the weight has each.
+void unpack(const ConvArgs& a, const float* sums, float* dweight) {
+  const std::int64_t taps = a.in * a.window.kernel();
+  for (std::int64_t channel = 0; channel < a.out; ++channel) {
+    const float* const from = sums + channel / block * block * taps + channel % block;
+    for (std::int64_t tap = 0; tap < taps; ++tap) dweight[channel * taps + tap] = from[tap * block];
+  }
+}
+
 TUTTI_MULTIVERSION void pad(const Padded& layout, const float* from, float* to) { layout.copy(from, to); }
 
 }  // namespace
@@ -105,11 +121,12 @@ void direct_conv_grad_weight(const ConvArgs& a, std::int64_t images, const float
   // As many as the first cache holds of what a tile reads.
   const std::int64_t most =
       std::clamp<std::int64_t>(6144 / (block * plane + layout.size() / a.in), 1, images);
-  Workspace<float> padded(most * layout.size()), filled(as_it_is ? 0 : most * out * plane);
+  const std::int64_t taps = a.in * window.kernel();
+  Workspace<float> padded(most * layout.size()), filled(as_it_is ? 0 : most * out * plane), sums(out * taps);
   std::fill_n(padded.data(), most * layout.size(), 0.0f);
   std::fill_n(filled.data(), as_it_is ? 0 : most * out * plane, 0.0f);
-  std::fill_n(dweight, a.groups * a.out * a.in * window.kernel(), 0.0f);
   for (std::int64_t group = 0; group < a.groups; ++group) {
+    std::fill_n(sums.data(), out * taps, 0.0f);
     for (std::int64_t first = 0; first < images; first += most) {
       const std::int64_t count = std::min(most, images - first), begin = first * a.groups + group;
       for (std::int64_t i = 0; i < count; ++i) {
@@ -118,9 +135,9 @@ void direct_conv_grad_weight(const ConvArgs& a, std::int64_t images, const float
         if (!as_it_is) fill_up(a, g + at * results, columns, filled.data() + i * out * plane);
       }
       add_all({a, count, padded.data(), layout, as_it_is ? g + begin * results : filled.data(),
-               as_it_is ? a.groups * results : out * plane, out, columns,
-               dweight + group * a.out * a.in * window.kernel()});
+               as_it_is ? a.groups * results : out * plane, out, columns, sums.data()});
     }
+    unpack(a, sums.data(), dweight + group * a.out * taps);
   }
 }
 
