@@ -48,7 +48,7 @@ struct RowSum {
 template <typename T>
 TUTTI_MULTIVERSION RowSum<T> exponentials(T* x, std::int64_t n) {
   const T largest = lane_max(x, n);
-  for (std::int64_t i = 0; i < n; ++i) x[i] = vexp(x[i] - largest);
+  for (std::int64_t i = 0; i < n; ++i) x[i] = vexp_small(x[i] - largest);
   const T sum = lane_sum<T>(n, [x](std::int64_t i) { return x[i]; });
   return {largest + std::log(sum), T(1) / sum};
 }
@@ -67,7 +67,7 @@ TUTTI_MULTIVERSION T dot(const T* a, const T* b, std::int64_t n) {
 template <typename T>
 TUTTI_MULTIVERSION void softmax_grad(T* scores, T log_sum, T* g, T mean, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
-    scores[i] = vexp(scores[i] - log_sum);
+    scores[i] = vexp_small(scores[i] - log_sum);
     g[i] = scores[i] * (g[i] - mean);
   }
 }

@@ -27,7 +27,8 @@ using Compute = typename ComputeType<T>::type;
 
 template <typename T>
 TUTTI_INLINE T sigmoid(T x) {
-  return T(1) / (T(1) + vexp(-x));
+  const T z = vexp_small(-std::fabs(x));
+  return (x >= T(0) ? T(1) : z) / (T(1) + z);
 }
 
 // d/dx of x * Phi(x) = Phi(x) + x * phi(x). Phi is no product: of a sum of two, a compiler fuses either one with the
@@ -35,7 +36,7 @@ TUTTI_INLINE T sigmoid(T x) {
 template <typename T>
 TUTTI_INLINE T gelu_slope(T x) {
   const T cdf = T(0.5) + T(0.5) * verf(x * T(0.70710678118654752440));
-  return cdf + x * T(0.39894228040143267794) * vexp(T(-0.5) * x * x);
+  return cdf + x * T(0.39894228040143267794) * vexp_small(T(-0.5) * x * x);
 }
 
 template <typename T>

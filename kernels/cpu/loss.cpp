@@ -19,7 +19,7 @@ struct LogSum {
 template <typename T>
 TUTTI_MULTIVERSION LogSum<T> log_sum_exp(const T* x, std::int64_t n) {
   const T largest = lane_max(x, n);
-  return {largest, std::log(lane_sum<T>(n, [=](std::int64_t i) { return vexp(x[i] - largest); }))};
+  return {largest, std::log(lane_sum<T>(n, [=](std::int64_t i) { return vexp_small(x[i] - largest); }))};
 }
 
 template <typename T>
@@ -29,7 +29,7 @@ TUTTI_MULTIVERSION T sum_of(const T* x, std::int64_t n) {
 
 template <typename T>
 TUTTI_MULTIVERSION void softmax_times(const T* x, T log_sum, T even, T g, T* out, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = g * (vexp(x[i] - log_sum) - even);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = g * (vexp_small(x[i] - log_sum) - even);
 }
 
 template <typename T>
@@ -84,7 +84,7 @@ template <typename T>
 TUTTI_MULTIVERSION void binary(const T* x, const T* t, T* out, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
     const T a = x[i];
-    out[i] = (a > T(0) ? a : T(0)) - a * t[i] + log_one_plus(vexp(-std::fabs(a)));
+    out[i] = (a > T(0) ? a : T(0)) - a * t[i] + log_one_plus(vexp_small(-std::fabs(a)));
   }
 }
 

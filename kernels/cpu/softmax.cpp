@@ -13,7 +13,7 @@ namespace {
 template <typename T>
 TUTTI_MULTIVERSION void softmax_row(const T* x, T* out, std::int64_t n) {
   const T largest = lane_max(x, n);
-  for (std::int64_t i = 0; i < n; ++i) out[i] = vexp(x[i] - largest);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = vexp_small(x[i] - largest);
   const T scale = T(1) / lane_sum<T>(n, [out](std::int64_t i) { return out[i]; });
   for (std::int64_t i = 0; i < n; ++i) out[i] *= scale;
 }
@@ -21,7 +21,7 @@ TUTTI_MULTIVERSION void softmax_row(const T* x, T* out, std::int64_t n) {
 template <typename T>
 TUTTI_MULTIVERSION void log_softmax_row(const T* x, T* out, std::int64_t n) {
   const T largest = lane_max(x, n);
-  const T log_sum = std::log(lane_sum<T>(n, [=](std::int64_t i) { return vexp(x[i] - largest); }));
+  const T log_sum = std::log(lane_sum<T>(n, [=](std::int64_t i) { return vexp_small(x[i] - largest); }));
   // The largest goes first: added to the logarithm it would swallow its digits.
   for (std::int64_t i = 0; i < n; ++i) out[i] = (x[i] - largest) - log_sum;
 }

@@ -11,26 +11,44 @@ namespace tutti::kernels {
 
 #define TUTTI_INLINE [[gnu::always_inline]] inline
 
-TUTTI_INLINE float vexp(float x) {
-  constexpr float highest = 88.7228394f;  // the first whose exponential is infinite
-  constexpr float lowest = -87.3365447f;  // below lie subnormal results, flushed to 0
-  const float clipped = x > highest ? highest : (x < lowest ? lowest : x);
+// 2^n and r of x = n log(2) + r, |r| <= log(2) / 2.
+struct Halved {
+  std::uint32_t exponent;  // n, in the place of a float's
+  float r;
+};
+
+TUTTI_INLINE Halved halved(float x) {
   // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
-  const float shifted = clipped * 1.44269504f + 12582912.0f;
+  const float shifted = x * 1.44269504f + 12582912.0f;
   const float n = shifted - 12582912.0f;
-  const float r = (clipped - n * 0.693359375f) + n * 2.12194440e-4f;
+  return {std::bit_cast<std::uint32_t>(shifted) << 23, (x - n * 0.693359375f) + n * 2.12194440e-4f};
+}
+
+TUTTI_INLINE float exp_near_0(float r) {
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
+  return p * r * r + r + 1.0f;
+}
+
+TUTTI_INLINE float vexp(float x) {
+  constexpr float highest = 88.7228394f;  // the first whose exponential is infinite
+  constexpr float lowest = -87.3365447f;  // below lie subnormal results, flushed to 0
+  const auto [exponent, r] = halved(x > highest ? highest : (x < lowest ? lowest : x));
   // Times 2^n by an addition to the exponent, which n = 128 too leaves in its range: below `highest` p is then below 1.
-  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) << 23;
-  const float y = std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent);
+  const float y = std::bit_cast<float>(std::bit_cast<std::uint32_t>(exp_near_0(r)) + exponent);
   const float bounded = x >= highest ? std::numeric_limits<float>::infinity() : (x < lowest ? 0.0f : y);
   return x != x ? x : bounded;
+}
+
+// Of x up to 87, in two thirds of the time: a product with 2^n keeps NaN, and is 0 from n = -127 on.
+TUTTI_INLINE float vexp_small(float x) {
+  constexpr float lowest = -88.0296919f;
+  const auto [exponent, r] = halved(x < lowest ? lowest : x);
+  return exp_near_0(r) * std::bit_cast<float>(exponent + 0x3f800000u);
 }
 
 TUTTI_INLINE float vlog(float x) {
@@ -66,7 +84,7 @@ TUTTI_INLINE float vtanh(float x) {
   p = p * z + 1.33314422036e-1f;
   p = p * z - 3.33332819422e-1f;
   const float near = p * z * x + x;
-  const float far = 1.0f - 2.0f / (vexp(2.0f * a) + 1.0f);
+  const float far = 1.0f - 2.0f / (vexp_small(a > 20.0f ? 40.0f : 2.0f * a) + 1.0f);
   return std::copysign(a > 0.625f ? far : near, x);
 }
 
@@ -100,12 +118,13 @@ TUTTI_INLINE float verf(float x) {
   r = r * y + 4.218463358204948e-1f;
   r = r * y - 2.820767439740514e-1f;
   r = r * y + 5.641895067754075e-1f;
-  const float far = std::copysign(1.0f - vexp(-z) * q * (a < 2.0f ? p : r), x);
+  const float far = std::copysign(1.0f - vexp_small(-z) * q * (a < 2.0f ? p : r), x);
   const float bounded = a < 1.0f ? near : far;
   return x != x ? x : bounded;
 }
 
 TUTTI_INLINE double vexp(double x) { return std::exp(x); }
+TUTTI_INLINE double vexp_small(double x) { return std::exp(x); }
 TUTTI_INLINE double vlog(double x) { return std::log(x); }
 TUTTI_INLINE double vtanh(double x) { return std::tanh(x); }
 TUTTI_INLINE double verf(double x) { return std::erf(x); }

@@ -42,6 +42,9 @@ TEST(VectorMath, IsWithinItsBoundOfTheExactFunctions) {
   expect_within(
       2, [](float x) { return vexp(x); }, [](double x) { return std::exp(x); });
   expect_within(
+      2, [](float x) { return vexp_small(x > 87.0f ? 87.0f : x); },
+      [](double x) { return std::exp(x > 87 ? 87 : x); });
+  expect_within(
       2, [](float x) { return vlog(x); }, [](double x) { return std::log(x); });
   expect_within(
       2, [](float x) { return vtanh(x); }, [](double x) { return std::tanh(x); });
@@ -57,6 +60,10 @@ TEST(VectorMath, KeepsTheSpecialValues) {
   EXPECT_EQ(vexp(-infinity), 0.0f);
   EXPECT_EQ(vexp(-88.0f), 0.0f);
   EXPECT_EQ(vexp(0.0f), 1.0f);
+  EXPECT_EQ(vexp_small(-infinity), 0.0f);
+  EXPECT_EQ(vexp_small(-88.1f), 0.0f);
+  EXPECT_EQ(vexp_small(0.0f), 1.0f);
+  EXPECT_TRUE(std::isnan(vexp_small(nan)) && std::isnan(vexp_small(-nan)));
   EXPECT_EQ(vlog(infinity), infinity);
   EXPECT_EQ(vlog(1.0f), 0.0f);
   EXPECT_FLOAT_EQ(vlog(1e-40f), std::log(1e-40f));
@@ -87,6 +94,7 @@ TEST(VectorMath, OddFunctionsKeepTheSignOfZero) {
 
 TEST(VectorMath, DoublesAreTheStandardLibrarys) {
   EXPECT_EQ(vexp(0.3), std::exp(0.3));
+  EXPECT_EQ(vexp_small(0.3), std::exp(0.3));
   EXPECT_EQ(vlog(0.3), std::log(0.3));
   EXPECT_EQ(vtanh(0.3), std::tanh(0.3));
   EXPECT_EQ(verf(0.3), std::erf(0.3));
