@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/parallel_for.h"
+#include "kernels/cpu/vector_math.h"
 #include "kernels/multiversion.h"
 #include "kernels/philox.h"
 
@@ -45,15 +46,14 @@ TUTTI_MULTIVERSION void make_blocks(const RandomState& state, std::uint64_t posi
   }
 }
 
-// Calls f(words, i, n) for each block: its words make the elements i to i + n - 1 of `count`, `per_block` or the rest.
+// Calls f(words, i, n) for the words of many blocks at once, which make the elements i to i + n - 1 of `count`.
 template <typename F>
-void for_each_block(const RandomState& state, std::int64_t count, std::int64_t per_block, F f) {
+void for_each_blocks(const RandomState& state, std::int64_t count, std::int64_t per_block, F f) {
   parallel_for(count, random_piece, [&](std::int64_t first, std::int64_t last) {
     std::uint32_t words[4 * lanes];
     for (std::int64_t i = first; i < last; i += lanes * per_block) {
       make_blocks(state, state.position + static_cast<std::uint64_t>(i / per_block), words);
-      for (std::int64_t block = 0, at = i; block < lanes && at < last; ++block, at += per_block)
-        f(words + 4 * block, at, std::min(per_block, last - at));
+      f(words, i, std::min(lanes * per_block, last - i));
     }
   });
 }
@@ -64,20 +64,26 @@ double open_unit(std::uint32_t high, std::uint32_t low) {
   return (static_cast<double>(((std::uint64_t{high} << 32) | low) >> 12) + 0.5) * 0x1p-52;
 }
 
-void uniform(const std::uint32_t* words, float* out, double low, double high) {
-  for (int k = 0; k < 4; ++k) {
-    const float unit = static_cast<float>(words[k] >> 8) * 0x1p-24f;
-    const float value = static_cast<float>(low) + unit * static_cast<float>(high - low);
-    out[k] = value < static_cast<float>(high) ? value
-                                              : static_cast<float>(low);  // rounding may reach the open end
+// Rounding may reach the open end.
+template <typename T>
+TUTTI_INLINE T below(T value, T low, T high) {
+  return value < high ? value : low;
+}
+
+// Of one instruction set: where a product is fused with its sum, other numbers come out.
+void uniform(const std::uint32_t* words, float* out, std::int64_t n, double from, double to) {
+  const auto low = static_cast<float>(from), high = static_cast<float>(to),
+             width = static_cast<float>(to - from);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float unit = static_cast<float>(static_cast<std::int32_t>(words[i] >> 8)) * 0x1p-24f;
+    out[i] = below(low + unit * width, low, high);
   }
 }
 
-void uniform(const std::uint32_t* words, double* out, double low, double high) {
-  for (int k = 0; k < 2; ++k) {
-    const auto bits = (std::uint64_t{words[2 * k]} << 32 | words[2 * k + 1]) >> 11;
-    const double value = low + static_cast<double>(bits) * 0x1p-53 * (high - low);
-    out[k] = value < high ? value : low;
+void uniform(const std::uint32_t* words, double* out, std::int64_t n, double low, double high) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto bits = (std::uint64_t{words[2 * i]} << 32 | words[2 * i + 1]) >> 11;
+    out[i] = below(low + static_cast<double>(bits) * 0x1p-53 * (high - low), low, high);
   }
 }
 
@@ -89,24 +95,31 @@ void normal_pair(double u, double v, T* out, double mean, double stddev) {
   out[1] = static_cast<T>(mean + radius * std::sin(two_pi * v));
 }
 
-void normal(const std::uint32_t* words, float* out, double mean, double stddev) {
+void normal_pair(const std::uint32_t* words, float* out, double mean, double stddev) {
   normal_pair(open_unit(words[0]), open_unit(words[1]), out, mean, stddev);
-  normal_pair(open_unit(words[2]), open_unit(words[3]), out + 2, mean, stddev);
 }
 
-void normal(const std::uint32_t* words, double* out, double mean, double stddev) {
+void normal_pair(const std::uint32_t* words, double* out, double mean, double stddev) {
   normal_pair(open_unit(words[0], words[1]), open_unit(words[2], words[3]), out, mean, stddev);
+}
+
+template <typename T>
+void normal(const std::uint32_t* words, T* out, std::int64_t n, double mean, double stddev) {
+  for (std::int64_t i = 0; i < n; i += 2) {
+    T pair[2];
+    normal_pair(words + i * 4 / per_block(dtype_of<T>), pair, mean, stddev);
+    std::copy_n(pair, std::min<std::int64_t>(2, n - i), out + i);
+  }
 }
 
 template <typename T>
 void fill(Distribution distribution, const RandomState& state, T* out, std::int64_t count, double a,
           double b) {
-  for_each_block(
-      state, count, per_block(dtype_of<T>), [=](const std::uint32_t* words, std::int64_t i, auto n) {
-        T values[per_block(dtype_of<T>)];
-        distribution == Distribution::uniform ? uniform(words, values, a, b) : normal(words, values, a, b);
-        for (std::int64_t k = 0; k < n; ++k) out[i + k] = values[k];
-      });
+  for_each_blocks(state, count, per_block(dtype_of<T>),
+                  [=](const std::uint32_t* words, std::int64_t i, auto n) {
+                    distribution == Distribution::uniform ? uniform(words, out + i, n, a, b)
+                                                          : normal(words, out + i, n, a, b);
+                  });
 }
 
 }  // namespace
@@ -122,7 +135,7 @@ void Random::cpu(Distribution distribution, const RandomState& state, DType dtyp
 
 void RandomInt::cpu(const RandomState& state, std::int64_t* out, std::int64_t count, std::uint64_t range,
                     std::int64_t low) {
-  for_each_block(state, count, 4, [=](const std::uint32_t* words, std::int64_t i, std::int64_t n) {
+  for_each_blocks(state, count, 4, [=](const std::uint32_t* words, std::int64_t i, std::int64_t n) {
     for (std::int64_t k = 0; k < n; ++k)
       out[i + k] = low + static_cast<std::int64_t>((words[k] * range) >> 32);
   });
