@@ -7,11 +7,17 @@
 
 namespace tutti::kernels {
 
-// Keeps where each result lay in its plane. The gradient is ScatterAdd.
+// Keeps where each result lay in its plane, of at most 2^31 - 1 elements.
 struct MaxPool2d {
   static constexpr const char* name = "max_pool2d";
   static void cpu(DType dtype, const Window& window, std::int64_t planes, const void* x, void* out,
-                  std::int64_t* index);
+                  std::int32_t* index);
+};
+
+struct MaxPool2dGrad {
+  static constexpr const char* name = "max_pool2d_grad";
+  static void cpu(DType dtype, const Window& window, std::int64_t planes, const void* g,
+                  const std::int32_t* index, void* dx);
 };
 
 struct AvgPool2d {

@@ -43,12 +43,12 @@ TUTTI_INLINE void take_larger(T value, I at, T& best, I& index) {
 
 template <typename T>
 TUTTI_INLINE void max_of_window(const Window& w, const T* plane, Range rows, Range columns, T& out,
-                                std::int64_t& index) {
-  std::int64_t at = rows.begin * w.x.in + columns.begin;
+                                std::int32_t& index) {
+  auto at = static_cast<std::int32_t>(rows.begin * w.x.in + columns.begin);
   T best = plane[at];
   for (std::int64_t y = rows.begin; y < rows.end; ++y) {
     for (std::int64_t i = y * w.x.in + columns.begin; i < y * w.x.in + columns.end; ++i)
-      take_larger(plane[i], i, best, at);
+      take_larger(plane[i], static_cast<std::int32_t>(i), best, at);
   }
   out = best;
   index = at;
@@ -62,7 +62,7 @@ constexpr std::int64_t widest = 8;  // kernel of a row that is narrower than a v
 // windows lie within the columns and begin at `first`; of strides 1 and 2.
 template <bool Whole>
 TUTTI_INLINE void max_of_windows(const Window& w, const float* plane, Range rows, std::int64_t first,
-                                 std::int64_t count, float* copy, float* out, std::int64_t* index) {
+                                 std::int64_t count, float* copy, float* out, std::int32_t* index) {
   const auto stride = static_cast<std::int32_t>(w.x.stride);
   const Indices steps = Indices{0, 1, 2, 3, 4, 5, 6, 7} * stride;
   std::int64_t from = rows.begin * w.x.in + first;
@@ -86,10 +86,9 @@ TUTTI_INLINE void max_of_windows(const Window& w, const float* plane, Range rows
 }
 
 template <typename T>
-TUTTI_MULTIVERSION void max_pool(const Window& w, const T* plane, T* out, std::int64_t* index) {
+TUTTI_MULTIVERSION void max_pool(const Window& w, const T* plane, T* out, std::int32_t* index) {
   const std::int64_t left = w.x.first_inside(0), right = w.x.end_inside(w.x.kernel - 1);
-  const bool by_vectors = w.x.stride <= 2 && (right - left >= lanes || w.x.kernel <= widest) &&
-                          w.in() <= std::numeric_limits<std::int32_t>::max();
+  const bool by_vectors = w.x.stride <= 2 && (right - left >= lanes || w.x.kernel <= widest);
   float copy[2 * lanes + widest] = {};
   for (std::int64_t oy = 0; oy < w.y.out; ++oy, out += w.x.out, index += w.x.out) {
     const Range rows = window_of(w.y, oy);
@@ -115,12 +114,27 @@ TUTTI_MULTIVERSION void max_pool(const Window& w, const T* plane, T* out, std::i
 }  // namespace
 
 void MaxPool2d::cpu(DType dtype, const Window& window, std::int64_t planes, const void* x, void* out,
-                    std::int64_t* index) {
+                    std::int32_t* index) {
   const auto run = [&]<typename T>(T) {
     parallel_for(planes, piece_planes(window), [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t p = first; p < last; ++p) {
         const std::int64_t at = p * window.out();
         max_pool(window, static_cast<const T*>(x) + p * window.in(), static_cast<T*>(out) + at, index + at);
+      }
+    });
+  };
+  dtype == DType::f64 ? run(double{}) : run(float{});
+}
+
+void MaxPool2dGrad::cpu(DType dtype, const Window& window, std::int64_t planes, const void* g,
+                        const std::int32_t* index, void* dx) {
+  const auto run = [&]<typename T>(T) {
+    parallel_for(planes, piece_planes(window), [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t p = first; p < last; ++p) {
+        T* plane = static_cast<T*>(dx) + p * window.in();
+        std::fill_n(plane, window.in(), T(0));
+        for (std::int64_t o = p * window.out(); o < (p + 1) * window.out(); ++o)
+          plane[index[o]] += static_cast<const T*>(g)[o];
       }
     });
   };

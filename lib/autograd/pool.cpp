@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "autograd/window.h"
-#include "kernels/index.h"
 #include "kernels/pool.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/node.h"
@@ -37,20 +38,23 @@ Tensor results(const Tensor& x, const kernels::Window& slide, DType dtype) {
 Tensor max_pool2d(const Tensor& x, Size2d window, const PoolOptions& options) {
   const auto slide = checked("max_pool2d", x, window, options);
   if (size_of(x.dtype()) == 2) return to(max_pool2d(to(x, DType::f32), window, options), x.dtype());
+  if (slide.in() > std::numeric_limits<std::int32_t>::max()) {
+    throw ShapeError(fmt::format("max_pool2d: an image has at most 2^31 - 1 elements, got {} x {}",
+                                 slide.y.in, slide.x.in));
+  }
   const Tensor dense = contiguous(x.detach());
   Tensor out = results(x, slide, x.dtype());
-  const Tensor index = results(x, slide, DType::i64);
+  const Tensor index = results(x, slide, DType::i32);
   const std::int64_t planes = x.size(0) * x.size(1);
   kernels::launch<kernels::MaxPool2d>(x.device(), x.dtype(), slide, planes, dense.raw_data(), out.raw_data(),
-                                      index.data<std::int64_t>());
+                                      index.data<std::int32_t>());
   return autograd::record(
       "max_pool2d", out, {x},
       [slide, planes, shape = x.shape(), at = Saved(index)](const Tensor& gradient, Needs) {
         const Tensor g = contiguous(gradient);
-        Tensor result = zeros(shape, {g.dtype(), g.device()});
-        kernels::launch<kernels::ScatterAdd>(g.device(), g.dtype(), result.raw_data(),
-                                             at->data<std::int64_t>(), g.raw_data(), planes, slide.in(),
-                                             std::int64_t{1}, slide.out());
+        Tensor result = empty(shape, {g.dtype(), g.device()});
+        kernels::launch<kernels::MaxPool2dGrad>(g.device(), g.dtype(), slide, planes, g.raw_data(),
+                                                at->data<std::int32_t>(), result.raw_data());
         return Gradients{result};
       });
 }

@@ -109,6 +109,9 @@ TEST(Pooling, SaysWhatDoesNotFit) {
   refuses(ones({1, 1, 4, 4}), 2, {.padding = {0, 2}}, "at most half of the window 2 x 2, got 0 x 2");
   refuses(ones({1, 1, 4, 4}), 2, {.stride = {0, 1}}, "the stride must be at least 1");
   refuses(ones({1, 1, 4, 4}, {.dtype = DType::i64}), 2, {}, "floating point is needed, got i64");
+  const Tensor large = expand(ones({1, 1, 1, 1}), {1, 1, 1 << 16, 1 << 15});
+  EXPECT_THAT([&] { max_pool2d(large, 2); },
+              ThrowsMessage<ShapeError>(HasSubstr("at most 2^31 - 1 elements, got 65536 x 32768")));
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ struct PoolOptions {
 
 /// The largest element of each window of `x` [n, c, h, w]: [n, c, oh, ow] with oh = (h + 2 padding - window)
 /// / stride + 1, rounded down, and ow alike. Padding never wins; NaN does. The first of equal elements gets
-/// the gradient. \throws ShapeError for sizes that do not fit, ConfigError for options out of range.
+/// the gradient. \throws ShapeError for sizes that do not fit or an image of 2^31 elements, ConfigError for options out of
+/// range.
 Tensor max_pool2d(const Tensor& x, Size2d window, const PoolOptions& options = {});
 
 /// The mean of each window, to which padding counts as zeros.
