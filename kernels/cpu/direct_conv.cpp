@@ -89,8 +89,6 @@ TUTTI_MULTIVERSION void convolve(const Job& job) {
   }
 }
 
-TUTTI_MULTIVERSION void pad(const Padded& layout, const float* from, float* to) { layout.copy(from, to); }
-
 // Images of `in` channels, and the kernels of each of `out`, in `groups`.
 struct Planes {
   std::int64_t images, groups, in, out;
@@ -126,7 +124,7 @@ void convolve_images(const Planes& p, const float* from, const float* bias, floa
     std::fill_n(image.data(), layout.size(), 0.0f);
     for (std::int64_t i = first * p.groups; i < last * p.groups; ++i) {
       const std::int64_t g = i % p.groups;
-      pad(layout, from + i * p.in * p.y.in * p.x.in, image.data());
+      layout.copy(from + i * p.in * p.y.in * p.x.in, image.data());
       convolve({image.data(), layout, weights.data() + g * packed, taps, at.data(),
                 bias ? bias + g * p.out : nullptr, to + i * p.out * p.y.out * p.x.out, p.out, p.y.out,
                 p.x.out});

@@ -107,8 +107,6 @@ void unpack(const ConvArgs& a, const float* sums, float* dweight) {
   }
 }
 
-TUTTI_MULTIVERSION void pad(const Padded& layout, const float* from, float* to) { layout.copy(from, to); }
-
 }  // namespace
 
 void direct_conv_grad_weight(const ConvArgs& a, std::int64_t images, const float* g, const float* x,
@@ -131,7 +129,7 @@ void direct_conv_grad_weight(const ConvArgs& a, std::int64_t images, const float
       const std::int64_t count = std::min(most, images - first), begin = first * a.groups + group;
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t at = begin + i * a.groups;
-        pad(layout, x + at * a.in * window.in(), padded.data() + i * layout.size());
+        layout.copy(x + at * a.in * window.in(), padded.data() + i * layout.size());
         if (!as_it_is) fill_up(a, g + at * results, columns, filled.data() + i * out * plane);
       }
       add_all({a, count, padded.data(), layout, as_it_is ? g + begin * results : filled.data(),

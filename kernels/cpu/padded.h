@@ -1,7 +1,6 @@
 // Images between zeros, so that no window of a convolution reaches outside, and read by whole vectors.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "kernels/conv.h"
@@ -11,19 +10,8 @@ namespace tutti::kernels {
 
 inline std::int64_t whole(std::int64_t n, std::int64_t of) { return (n + of - 1) / of * of; }
 
-// Of rows narrower than a vector element by element.
-TUTTI_INLINE void copy_row(const float* from, std::int64_t count, float* to) {
-  if (count < lanes) {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
-    return;
-  }
-  Vector vector;
-  for (std::int64_t i = 0; i < count; i += lanes) {
-    const std::int64_t at = std::min(i, count - lanes);
-    load(vector, from + at);
-    store(vector, lanes, to + at);
-  }
-}
+// `count` elements that follow one another.
+void copy_row(const float* from, std::int64_t count, float* to);
 
 // Of a stride s, the columns 0, s, 2 s, ... of a row stand first, then 1, s + 1, ...: what neighbouring windows have at one
 // place are neighbours.
@@ -46,28 +34,12 @@ class Padded {
   // From there to the one of the next row of outputs.
   std::int64_t next_row() const { return y_.stride * width(); }
 
-  // To `to`, which has its zeros already.
-  TUTTI_INLINE void copy(const float* from, float* to) const {
-    to += y_.padding * width();
-    for (std::int64_t c = 0; c < channels_; ++c, to += plane()) {
-      for (std::int64_t y = 0; y < y_.in; ++y, from += x_.in) {
-        float* const row = to + y * width();
-        x_.stride == 1 ? copy_row(from, x_.in, row + x_.padding) : deal_row(from, row);
-      }
-    }
-  }
+  // The planes to `to`, which has its zeros already.
+  void copy(const float* from, float* to) const;
 
  private:
   std::int64_t width() const { return x_.stride * part_; }
   std::int64_t plane() const { return height_ * width(); }
-
-  void deal_row(const float* from, float* to) const {
-    const auto stride = x_.stride;
-    for (std::int64_t j = 0, first = x_.padding; j < std::min(stride, x_.in); ++j, ++first) {
-      float* const part = to + first % stride * part_ + first / stride;
-      for (std::int64_t i = 0; j + i * stride < x_.in; ++i) part[i] = from[j + i * stride];
-    }
-  }
 
   std::int64_t channels_;
   WindowDim y_, x_;

@@ -70,33 +70,38 @@ TUTTI_MULTIVERSION void combine_rows(Compute<T>* out, const T* x, std::int64_t n
 
 constexpr std::int64_t long_row = 4 * piece_elements;
 
-// The parts of a long row that threads reduce each for itself: subtrees of the one tree.
-void cut(std::int64_t first, std::int64_t n, std::vector<std::pair<std::int64_t, std::int64_t>>& parts) {
-  if (n <= long_row) return parts.emplace_back(first, n), void();
-  const std::int64_t half = first_part(n, row_block);
-  cut(first, half, parts);
-  cut(first + half, n - half, parts);
+using Parts = std::vector<std::pair<std::int64_t, std::int64_t>>;
+
+// The parts, of up to `most`, that threads reduce each for itself: subtrees of the one tree, whose leaves are blocks of `of`.
+void cut(std::int64_t first, std::int64_t n, std::int64_t most, std::int64_t of, Parts& parts) {
+  if (n <= most) return parts.emplace_back(first, n), void();
+  const std::int64_t half = first_part(n, of);
+  cut(first, half, most, of, parts);
+  cut(first + half, n - half, most, of, parts);
 }
 
+// Joins the parts' results, rows of `width`, into the first of them, which it returns.
 template <typename Op, typename C>
-C join(std::int64_t n, const C*& part) {
-  if (n <= long_row) return *part++;
-  const std::int64_t half = first_part(n, row_block);
-  const C left = join<Op>(half, part);
-  return Op::f(left, join<Op>(n - half, part));
+C* join(std::int64_t n, std::int64_t most, std::int64_t of, std::int64_t width, C*& part) {
+  if (n <= most) return std::exchange(part, part + width);
+  const std::int64_t half = first_part(n, of);
+  C* const left = join<Op>(half, most, of, width, part);
+  const C* const right = join<Op>(n - half, most, of, width, part);
+  combine_rows<Op, C>(left, right, width);
+  return left;
 }
 
 template <typename Op, typename T>
 Compute<T> reduce_long_row(const T* x, std::int64_t n) {
-  std::vector<std::pair<std::int64_t, std::int64_t>> parts;
-  cut(0, n, parts);
+  Parts parts;
+  cut(0, n, long_row, row_block, parts);
   Workspace<Compute<T>> results(std::ssize(parts));
   parallel_for(std::ssize(parts), 1, [&](std::int64_t i, std::int64_t) {
     const auto& [first, count] = parts[static_cast<std::size_t>(i)];
     results.data()[i] = reduce_row<Op, T>(x + first, count);
   });
-  const Compute<T>* part = results.data();
-  return join<Op>(n, part);
+  auto* part = results.data();
+  return *join<Op>(n, long_row, row_block, 1, part);
 }
 
 // Columns: rows, `apart` elements from one another, are added, halves first.
@@ -114,6 +119,41 @@ void reduce_columns(const T* x, std::int64_t apart, Compute<T>* out, Compute<T>*
   for (std::int64_t i = 0; i < width; ++i) out[i] = Op::f(out[i], scratch[i]);
 }
 
+// All columns of [outer, n, inner], by blocks of them that the first cache holds, and of many rows by parts.
+template <typename Op, typename T>
+void reduce_all_columns(const T* x, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+  using C = Compute<T>;
+  const std::int64_t width = std::min(inner, std::max<std::int64_t>(1024, piece_rows(n)));
+  const std::int64_t blocks = (inner + width - 1) / width, most = std::max(block, long_row / width);
+  Parts parts;
+  cut(0, n, most, block, parts);
+  std::int64_t beside = 0;
+  for (const auto& part : parts) beside = std::max(beside, scratch_rows(part.second));
+  const std::int64_t count = std::ssize(parts);
+  Workspace<C> results(count == 1 ? 0 : outer * blocks * count * width);
+  const auto columns = [&](std::int64_t i) { return std::min(width, inner - i % blocks * width); };
+  const auto write = [&](std::int64_t i, const C* row) {
+    T* const to = out + i / blocks * inner + i % blocks * width;
+    for (std::int64_t k = 0; k < columns(i); ++k) to[k] = T(row[k]);
+  };
+  parallel_for(outer * blocks * count, piece_rows(std::min(n, most) * width),
+               [&](std::int64_t begin, std::int64_t end) {
+                 Workspace<C> buffer((1 + beside) * width);
+                 for (std::int64_t piece = begin; piece < end; ++piece) {
+                   const std::int64_t i = piece / count, p = piece % count, w = columns(i);
+                   const auto& [first, rows] = parts[static_cast<std::size_t>(p)];
+                   const T* const from = x + (i / blocks * n + first) * inner + i % blocks * width;
+                   C* const to = count == 1 ? buffer.data() : results.data() + i * count * width + p * w;
+                   reduce_columns<Op>(from, inner, to, buffer.data() + w, rows, w);
+                   if (count == 1) write(i, to);
+                 }
+               });
+  for (std::int64_t i = 0; count > 1 && i < outer * blocks; ++i) {
+    C* part = results.data() + i * count * width;
+    write(i, join<Op>(n, most, block, columns(i), part));
+  }
+}
+
 template <typename Op, typename T>
 void apply(const T* x, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
   if (outer * inner == 0) return;
@@ -123,17 +163,8 @@ void apply(const T* x, T* out, std::int64_t outer, std::int64_t n, std::int64_t 
     parallel_for(outer, piece_rows(n), [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t o = first; o < last; ++o) out[o] = T(reduce_row<Op, T>(x + o * n, n));
     });
-  } else {  // blocks of columns that are worth a piece, and are read by the cache line
-    const std::int64_t width = std::min(inner, std::max<std::int64_t>(128, piece_rows(n)));
-    const std::int64_t blocks = (inner + width - 1) / width;
-    parallel_for(outer * blocks, piece_rows(n * width), [&](std::int64_t first, std::int64_t last) {
-      Workspace<Compute<T>> buffer((1 + scratch_rows(n)) * width);
-      for (std::int64_t i = first; i < last; ++i) {
-        const std::int64_t o = i / blocks, column = i % blocks * width, w = std::min(width, inner - column);
-        reduce_columns<Op, T>(x + o * n * inner + column, inner, buffer.data(), buffer.data() + w, n, w);
-        for (std::int64_t k = 0; k < w; ++k) out[o * inner + column + k] = T(buffer.data()[k]);
-      }
-    });
+  } else {
+    reduce_all_columns<Op>(x, out, outer, n, inner);
   }
 }
 
