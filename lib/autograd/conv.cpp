@@ -38,6 +38,7 @@ kernels::ConvArgs checked(const Tensor& x, const Tensor& weight, const Tensor& b
     throw ConfigError(fmt::format(
         "conv2d: {} groups must divide the {} channels of x and the {} of the weight", groups, in, out));
   }
+  if (in == 0) throw ShapeError(fmt::format("conv2d: x needs a channel at least, got {}", x.shape().str()));
   if (weight.size(1) != in / groups) {
     throw ShapeError(fmt::format("conv2d: x {} in {} group(s) needs a weight [out, {}, kh, kw], got {}",
                                  x.shape().str(), groups, in / groups, weight.shape().str()));

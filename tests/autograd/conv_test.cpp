@@ -171,6 +171,11 @@ TEST(Conv2d, SaysWhatDoesNotFit) {
   };
   refuses(ones({2, 3, 3, 3}), {}, {},
           "conv2d: x [1, 4, 5, 5] in 1 group(s) needs a weight [out, 4, kh, kw], got [2, 3, 3, 3]");
+  EXPECT_THAT(
+      [] {
+        conv2d(ones({1, 0, 5, 5}), ones({2, 0, 3, 3}));
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("x needs a channel at least, got [1, 0, 5, 5]")));
   refuses(ones({2, 4, 3}), {}, {}, "conv2d: the weight is [out, in / groups, kh, kw], got [2, 4, 3]");
   refuses(ones({2, 4, 3, 3}), ones({3}), {}, "the bias must be [2], it is [3]");
   refuses(ones({2, 4, 6, 1}), {}, {},
