@@ -22,7 +22,7 @@ namespace {
 template <typename I, typename C, typename F, typename G>
 void for_each_window_run(const Window& w, std::int64_t channels, I* image, C* columns, bool outside_first,
                          F run, G outside) {
-  const auto& [y, x] = w;
+  const auto &y = w.y, &x = w.x;
   // Rows of outputs then follow one another as the rows of the image do: all are one run, over the ends of its rows.
   const bool rows_join = x.stride == 1 && y.stride == 1 && x.out == x.in;
   for (std::int64_t c = 0; c < channels; ++c, image += w.in()) {

@@ -35,7 +35,7 @@ void for_each_output(const Window& w, F f) {
 
 // NaN counts as largest.
 template <typename T, typename I>
-TUTTI_INLINE void take_larger(T value, I at, T& best, I& index) {
+TUTTI_INLINE void take_larger(const T& value, const I& at, T& best, I& index) {
   const auto larger = (value > best) | (value != value);
   index = larger ? at : index;
   best = larger ? value : best;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <ranges>
 
 #include "checkpoint/key_blob.h"
 #include "checkpoint/run_directory.h"
@@ -82,7 +81,8 @@ Pruned prune(const std::string& directory, const PruneOptions& options) {
   for (const auto& name : leftovers(root)) pruned.leftovers.push_back(root.path(name));
   if (options.dry_run) return pruned;
   std::vector<std::string> removed;
-  for (const auto& path : pruned.removed | std::views::reverse) {  // the oldest first
+  std::ranges::reverse(pruned.removed);  // the oldest goes first
+  for (const auto& path : pruned.removed) {
     const auto name = path.substr(path.rfind('/') + 1);
     (set_aside(root, name) ? removed : pruned.busy).push_back(path);
   }

@@ -12,7 +12,6 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
-#include <ranges>
 #include <utility>
 
 #include "checkpoint/encrypted_names.h"
@@ -213,7 +212,8 @@ void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
     old.push_back(steps);
   }
   // The oldest first: at no time is there one without those that follow it.
-  for (const auto steps : old | std::views::reverse) attempt([&] { set_aside(root, step_name(steps)); });
+  std::ranges::reverse(old);
+  for (const auto steps : old) attempt([&] { set_aside(root, step_name(steps)); });
 }
 
 void clear_quietly(const Directory& root) {
