@@ -4,8 +4,6 @@
 #include "kernels/cpu/direct_conv.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 #include "core/parallel_for.h"
 #include "kernels/cpu/padded.h"

@@ -23,14 +23,14 @@ std::string slow_blas(std::string_view core, bool avx2, bool avx512, const char*
                          [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
   const bool suits = name.empty() || is_in(of_avx512, name) || (is_in(of_avx2, name) ? !avx512 : !avx2);
   if (suits) return {};
-  return fmt::format(
-      "matrix products: the BLAS has chosen its kernels for {}, and the processor has {}, so they may take "
-      "twice "
-      "as long as they need; {}",
-      core, avx512 ? "AVX-512" : "AVX2",
+  const auto advice =
       asked ? fmt::format("unset OPENBLAS_CORETYPE={}, or name a processor that is more like this one", asked)
             : fmt::format("for OpenBLAS set OPENBLAS_CORETYPE={}, or install a newer one",
-                          avx512 ? "SkylakeX" : "Haswell"));
+                          avx512 ? "SkylakeX" : "Haswell");
+  return fmt::format(
+      "matrix products: the BLAS has chosen its kernels for {}, and the processor has {}, so they may "
+      "take twice as long as they need; {}",
+      core, avx512 ? "AVX-512" : "AVX2", advice);
 }
 
 }  // namespace tutti::kernels
