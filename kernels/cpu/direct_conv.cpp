@@ -142,7 +142,7 @@ bool is_direct(const ConvArgs& a) {
 }
 
 void direct_conv(const ConvArgs& a, const float* x, const float* weight, const float* bias, float* out) {
-  const auto &wy = a.window.y, &wx = a.window.x;  // no bindings, which clang 14 captures in no lambda
+  const auto &wy = a.window.y, &wx = a.window.x;  // clang 14 captures no bindings
   convolve_images({a.n, a.groups, a.in, a.out, wy, wx}, x, bias, out,
                   [&](std::int64_t g, std::int64_t o, std::int64_t c, std::int64_t ky, std::int64_t kx) {
                     return weight[(((g * a.out + o) * a.in + c) * wy.kernel + ky) * wx.kernel + kx];
@@ -150,7 +150,7 @@ void direct_conv(const ConvArgs& a, const float* x, const float* weight, const f
 }
 
 void direct_conv_grad_images(const ConvArgs& a, const float* g, const float* weight, float* dx) {
-  const auto &wy = a.window.y, &wx = a.window.x;  // no bindings, which clang 14 captures in no lambda
+  const auto &wy = a.window.y, &wx = a.window.x;
   const auto back = [](const WindowDim& d) {
     return WindowDim{d.out, d.in, d.kernel, 1, d.kernel - 1 - d.padding, 1};
   };
