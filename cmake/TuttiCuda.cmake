@@ -11,7 +11,10 @@ set(TUTTI_CUDA_ARCHITECTURES "${default_architectures}" CACHE STRING "GPU genera
 
 set(cuda_found OFF)
 set(cuda_why_not "TUTTI_CUDA=OFF")
-if(NOT TUTTI_CUDA STREQUAL OFF)
+if(TUTTI_CUDA STREQUAL SIMULATED)
+  set(cuda_found ON)
+  set(cuda_state "GPUs are simulated on the CPU, for tests")
+elseif(NOT TUTTI_CUDA STREQUAL OFF)
   include(CheckLanguage)
   check_language(CUDA)
   if(NOT CMAKE_CUDA_COMPILER)

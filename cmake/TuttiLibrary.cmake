@@ -21,6 +21,9 @@ if(TUTTI_WITH_CUDA)
   file(GLOB_RECURSE tutti_cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu
     ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cpp)
   list(FILTER tutti_sources EXCLUDE REGEX "/no_cuda\\.cpp$")
+  if(TUTTI_CUDA STREQUAL SIMULATED)
+    include(tests/simt/Simulated.cmake)
+  endif()
   list(APPEND tutti_sources ${tutti_cuda_sources})
 else()
   set_source_files_properties(${PROJECT_SOURCE_DIR}/kernels/cpu/no_cuda.cpp PROPERTIES
@@ -63,7 +66,7 @@ endif()
 if(TUTTI_WITH_OPENSSL)
   target_link_libraries(tutti PRIVATE OpenSSL::Crypto)
 endif()
-if(TUTTI_WITH_CUDA)
+if(TUTTI_WITH_CUDA AND NOT TUTTI_CUDA STREQUAL SIMULATED)
   # CMake 3.25 does not know nvcc's flag for C++20. The 16-bit floats of core/dtype.h are constexpr, and convert to
   # the same bits on both sides.
   set_property(TARGET tutti PROPERTY CUDA_STANDARD)

@@ -12,6 +12,9 @@ set(TUTTI_SANITIZE "" CACHE STRING "Sanitizers for every target of Tutti: 'addre
 foreach(dependency IN ITEMS MPI CUDA NCCL BLAS OPENSSL GLOO)
   set(TUTTI_${dependency} AUTO CACHE STRING "Use ${dependency}: AUTO, ON or OFF")
   set_property(CACHE TUTTI_${dependency} PROPERTY STRINGS AUTO ON OFF)
+  if(dependency STREQUAL CUDA AND TUTTI_CUDA STREQUAL SIMULATED)  # the kernels run on the CPU: see tests/simt
+    continue()
+  endif()
   if(NOT TUTTI_${dependency} MATCHES "^(AUTO|ON|OFF)$")
     message(FATAL_ERROR "TUTTI_${dependency} must be AUTO, ON or OFF, not '${TUTTI_${dependency}}'")
   endif()

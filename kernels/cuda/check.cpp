@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+#include <string_view>
+
 #include "tutti/core/error.h"
 
 namespace tutti::kernels {
@@ -31,9 +34,18 @@ void check(cudaError_t status, const char* what) {
   cudaGetLastError();  // so that the next kernel is not blamed for it
   throw DeviceError(fmt::format("{}: {} ({}){}", what, cudaGetErrorString(status), cudaGetErrorName(status),
                                 is_late(status)
-                                    ? "; an earlier kernel may be the cause: CUDA_LAUNCH_BLOCKING=1 "
+                                    ? "; an earlier kernel may be the cause: TUTTI_CUDA_SYNC=1 "
                                       "names the right one"
                                     : ""));
+}
+
+void launched(const char* kernel, cudaStream_t stream) {
+  check(cudaGetLastError(), kernel);
+  static const bool wait = [] {
+    const char* text = std::getenv("TUTTI_CUDA_SYNC");
+    return text != nullptr && std::string_view(text) == "1";
+  }();
+  if (wait) check(cudaStreamSynchronize(stream), kernel);
 }
 
 }  // namespace tutti::kernels

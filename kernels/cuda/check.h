@@ -8,7 +8,8 @@ namespace tutti::kernels {
 
 void check(cudaError_t status, const char* what);
 
-// For the line after a kernel's launch. What goes wrong while it runs shows at a later call, which says so.
-inline void check_launch(const char* kernel) { check(cudaGetLastError(), kernel); }
+// For the line after work of `kernel` was queued. What goes wrong while it runs shows at a later call, which says so; with
+// TUTTI_CUDA_SYNC=1 every launch is waited for, and the right one named.
+void launched(const char* kernel, cudaStream_t stream);
 
 }  // namespace tutti::kernels

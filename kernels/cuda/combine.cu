@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "kernels/cuda/check.h"
+#include "kernels/cuda/grid.cuh"
 #include "kernels/cuda/math.cuh"
 #include "tutti/core/tree.h"
 
@@ -82,7 +82,7 @@ __global__ void combine_kernel(ReduceOp op, std::size_t count, Inputs<T, room> i
 }
 
 template <typename T, int known, int room>
-void run(ReduceOp op, std::size_t count, std::span<const void* const> in, T* out, void* stream) {
+void start(ReduceOp op, std::size_t count, std::span<const void* const> in, T* out, void* stream) {
   using C = Arithmetic<T>;
   constexpr std::size_t threads = 256, most_blocks = 4096;
   Inputs<T, room> inputs;
@@ -90,9 +90,9 @@ void run(ReduceOp op, std::size_t count, std::span<const void* const> in, T* out
   const std::size_t deep = 2 * (in.size() - std::bit_floor(in.size()));
   const C scale = op == ReduceOp::avg ? C(1) / static_cast<C>(in.size()) : C(1);
   const auto blocks = static_cast<unsigned>(std::min((count + threads - 1) / threads, most_blocks));
-  combine_kernel<T, known, room><<<blocks, threads, 0, static_cast<cudaStream_t>(stream)>>>(
-      op, count, inputs, static_cast<int>(in.size()), static_cast<int>(deep), scale, out);
-  check_launch(Combine::name);
+  kernels::run(Combine::name, combine_kernel<T, known, room>,
+               {blocks, static_cast<unsigned>(threads), 0, static_cast<cudaStream_t>(stream)}, op, count, inputs,
+               static_cast<int>(in.size()), static_cast<int>(deep), scale, out);
 }
 
 // Calls `f.template operator()<known, room>()`.
@@ -133,7 +133,7 @@ void Combine::cuda(ReduceOp op, DType dtype, std::size_t count, std::span<const 
   visit_dtype(dtype, [&]<typename T>() {
     if constexpr (!std::is_same_v<T, bool>) {
       choose(in.size(), [&]<int known, int room>() {
-        run<T, known, room>(op, count, in, static_cast<T*>(out), stream);
+        start<T, known, room>(op, count, in, static_cast<T*>(out), stream);
       });
     }
   });

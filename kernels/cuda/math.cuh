@@ -5,13 +5,10 @@
 
 #include <type_traits>
 
+#include "kernels/cuda/pack.cuh"
 #include "kernels/elementwise.h"
 
 namespace tutti::kernels {
-
-// What arithmetic on T is done in: f32 for bf16 and f16.
-template <typename T>
-using Arithmetic = std::conditional_t<sizeof(T) == 2, float, T>;
 
 template <typename T>
 __device__ bool is_negative(T x) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/cuda/check.h"
+#include "kernels/cuda/grid.cuh"
 #include "tutti/core/shape.h"
 
 namespace tutti::kernels {
@@ -68,8 +68,7 @@ void for_each(const char* kernel, const Shape& shape, const Shape* const (&strid
   constexpr std::int64_t threads = 256;
   constexpr std::int64_t most_blocks = 1 << 14;  // fills every GPU several times over; threads then go round
   const std::int64_t blocks = std::min((layout.count() + threads - 1) / threads, most_blocks);
-  for_each_kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads)>>>(layout, body);
-  check_launch(kernel);
+  run(kernel, for_each_kernel<N, Body>, {static_cast<unsigned>(blocks), static_cast<unsigned>(threads)}, layout, body);
 }
 
 }  // namespace tutti::kernels

@@ -1,0 +1,56 @@
+// What the threads of a warp or a block do together, in a fixed order: sums have the same bits run after run.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cuda/grid.cuh"
+
+namespace tutti::kernels {
+
+inline constexpr unsigned all_lanes = 0xffffffffu;
+
+__device__ inline unsigned lane_of_warp() { return threadIdx.x % 32; }
+
+// Folds `value` over `width` neighbouring lanes, a power of two up to 32; all of them get the result. Each step takes
+// op(own, other), and `op` is commutative, so that they all have the same bits.
+template <int width = 32, typename T, typename Op>
+__device__ T reduce_lanes(T value, Op op) {
+#pragma unroll
+  for (int step = width / 2; step > 0; step /= 2) value = op(value, __shfl_xor_sync(all_lanes, value, step));
+  return value;
+}
+
+// Folds over the block, blockDim.x = `threads` threads, a multiple of 32; all of them get the result.
+template <int threads, typename T, typename Op>
+__device__ T reduce_block(T value, Op op) {
+  static_assert(threads % 32 == 0 && threads <= 1024);
+  constexpr int warps = threads / 32;
+  value = reduce_lanes(value, op);
+  if constexpr (warps == 1) return value;
+  struct Partial {
+    T of_warp[warps];
+  };
+  auto& partial = shared<Partial>();
+  __syncthreads();  // those of an earlier call have been read
+  if (lane_of_warp() == 0) partial.of_warp[threadIdx.x / 32] = value;
+  __syncthreads();
+  T result = partial.of_warp[0];
+#pragma unroll
+  for (int i = 1; i < warps; ++i) result = op(result, partial.of_warp[i]);
+  return result;
+}
+
+struct Sum {
+  template <typename T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+struct Largest {
+  template <typename T>
+  __device__ T operator()(T a, T b) const {
+    return a > b || a != a ? a : b;  // keeps NaN
+  }
+};
+
+}  // namespace tutti::kernels

@@ -1,0 +1,41 @@
+// Several elements at a time: a warp that loads 16 bytes a lane reaches the bandwidth of the memory, one that loads 2 does not.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "tutti/core/dtype.h"
+
+namespace tutti::kernels {
+
+// What arithmetic on T is done in: f32 for bf16 and f16.
+template <typename T>
+using Arithmetic = std::conditional_t<sizeof(T) == 2, float, T>;
+
+// `n` neighbours, loaded and stored as one. n * sizeof(T) is 1, 2, 4, 8 or 16.
+template <typename T, int n>
+struct alignas(n * sizeof(T)) Pack {
+  T at[n];
+};
+
+// How many elements fill 16 bytes.
+template <typename T>
+inline constexpr int in_16_bytes = 16 / sizeof(T);
+
+template <int n, typename T>
+__device__ Pack<T, n> load_pack(const T* from) {
+  return *reinterpret_cast<const Pack<T, n>*>(from);
+}
+template <typename T, int n>
+__device__ void store_pack(T* to, const Pack<T, n>& values) {
+  *reinterpret_cast<Pack<T, n>*>(to) = values;
+}
+
+// Whether packs of `n` can be had from each of the rows of `columns` elements that begin at each of `pointers`; null ones
+// don't count.
+template <int n, typename... T>
+bool fits_packs(std::int64_t columns, const T*... pointers) {
+  return columns % n == 0 && ((std::bit_cast<std::uintptr_t>(pointers) % (n * sizeof(T)) == 0) && ...);
+}
+
+}  // namespace tutti::kernels

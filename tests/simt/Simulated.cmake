@@ -1,0 +1,11 @@
+# Kernels of CUDA as C++ sources, over the language and the runtime of simulated GPUs. What cannot run there has a sibling here:
+# cuBLASLt's products.
+list(FILTER tutti_cuda_sources EXCLUDE REGEX "/(matmul|blas_context)\\.cpp$")
+file(GLOB simt_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/simt/*.cpp)
+list(FILTER simt_sources EXCLUDE REGEX "_test\\.cpp$")
+list(APPEND tutti_cuda_sources ${simt_sources})
+set_source_files_properties(${tutti_cuda_sources} PROPERTIES
+  LANGUAGE CXX
+  INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR}/tests/simt/override  # before all others
+  SKIP_UNITY_BUILD_INCLUSION ON
+  COMPILE_OPTIONS "-Wno-unknown-pragmas;-include;${PROJECT_SOURCE_DIR}/tests/simt/language.h")
