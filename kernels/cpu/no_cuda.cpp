@@ -9,6 +9,8 @@ bool Device::has_cuda(std::string* why) {
   return false;
 }
 
+int Device::cuda_count() { return 0; }
+
 Device Device::cuda(int) {
   std::string why;
   has_cuda(&why);
