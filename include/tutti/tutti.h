@@ -14,6 +14,7 @@
 #include "tutti/autograd/loss.h"
 #include "tutti/autograd/math.h"
 #include "tutti/autograd/matmul.h"
+#include "tutti/autograd/mlp.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/norm.h"
 #include "tutti/autograd/pool.h"
