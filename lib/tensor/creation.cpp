@@ -55,7 +55,11 @@ Tensor arange(double start, double end, double step, const TensorOptions& option
       }
     }
   });
-  return options.device.is_cpu() ? result : result.to(options.device);
+  if (options.device.is_cpu()) return result;
+  Tensor there = empty({count}, options);
+  kernels::copy_bytes(there.raw_data(), options.device, result.raw_data(), Device::cpu(),
+                      result.storage()->bytes(), kernels::CopyMode::constant);
+  return there;
 }
 
 Tensor arange(std::int64_t end, const TensorOptions& options) {
