@@ -111,13 +111,14 @@ void* DeviceCache::take(std::size_t bytes) {
   return block;
 }
 
-void* DeviceCache::from_driver(std::size_t asked, std::size_t size, int gpu) {
+void* DeviceCache::from_driver(std::size_t asked, std::size_t& size, int gpu) {
   const Relaxed relaxed;
   void* block = nullptr;
   cudaError_t status = cudaMalloc(&block, size);
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     empty(gpu);
+    size = std::max<std::size_t>(asked, 1);  // not more than needed
     status = cudaMalloc(&block, size);
   }
   if (status == cudaErrorMemoryAllocation) {

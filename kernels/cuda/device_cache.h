@@ -76,8 +76,8 @@ class DeviceCache {
   void put(DevicePool& pool, void* block, std::size_t bytes);
   void put_or_free(DevicePool& pool, void* block, std::size_t bytes) noexcept;
   void move_all(DevicePool& from, DevicePool& to) noexcept;
-  // Without it.
-  void* from_driver(std::size_t asked, std::size_t size, int gpu);
+  // Without it. `size` is what the block has.
+  void* from_driver(std::size_t asked, std::size_t& size, int gpu);
 
   bool keeps_;
   int captures_ = 0;  // under way

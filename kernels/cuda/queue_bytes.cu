@@ -14,7 +14,7 @@ struct Bytes {
 };
 
 template <unsigned n>
-__global__ void queue_bytes_kernel(std::uint8_t* to, Bytes<n> bytes, unsigned count) {
+__global__ void queue_bytes_kernel(std::uint8_t* to, const __grid_constant__ Bytes<n> bytes, unsigned count) {
   for (unsigned i = threadIdx.x; i < count; i += blockDim.x) to[i] = bytes.at[i];
 }
 
