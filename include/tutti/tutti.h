@@ -38,6 +38,8 @@
 #include "tutti/comm/work.h"
 #include "tutti/comm/world.h"
 #include "tutti/core/buffer_view.h"
+#include "tutti/core/cuda.h"
+#include "tutti/core/cuda_graph.h"
 #include "tutti/core/default_device.h"
 #include "tutti/core/device.h"
 #include "tutti/core/dtype.h"

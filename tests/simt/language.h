@@ -17,6 +17,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define threadIdx (::tutti::simt::thread().at)
 #define blockIdx (::tutti::simt::place().block)
 #define blockDim (::tutti::simt::place().threads)
