@@ -48,6 +48,17 @@ __device__ T reduce_block(T value, Op op) {
   return reduce_part<threads, threads>(value, op);
 }
 
+// Folds f(first), f(first + 1), ... of a thread, `count` of them, a power of two, halves first: places in arrays are known
+// when compiling, so these stay in registers.
+template <int count, int first = 0, typename F, typename Op>
+__device__ auto fold_halves(F f, Op op) {
+  if constexpr (count == 1) {
+    return f(first);
+  } else {
+    return op(fold_halves<count / 2, first>(f, op), fold_halves<count / 2, first + count / 2>(f, op));
+  }
+}
+
 // What is folded, and what changes nothing in it.
 struct Sum {
   template <typename T>
