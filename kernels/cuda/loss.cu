@@ -48,9 +48,9 @@ __global__ __launch_bounds__(Plan::threads) void cross_entropy_kernel(const Scor
 #pragma unroll
     for (int p = 0; p < Plan::packs; ++p) {
 #pragma unroll
-      for (int k = 0; k < Plan::n; ++k) added += exp_of<T>(static_cast<C>(piece.at[p][k]) - shift);
+      for (int k = 0; k < Plan::n; ++k) added += exp_of<T>(static_cast<C>(piece.at[p][k]), shift);
     }
-    sum = sum * exp_of<T>(own - shift) + added;
+    sum = sum * exp_of<T>(own, shift) + added;
     own = next;
     if (of.smoothing != C(0) && !is_ignored) {
       C part = 0;
@@ -106,7 +106,7 @@ __global__ __launch_bounds__(Plan::threads) void cross_entropy_grad_kernel(const
       const Column column = Piece<Plan, T>::column_of(first, p);
 #pragma unroll
       for (int k = 0; k < Plan::n; ++k) {
-        C slope = exp_of<T>(static_cast<C>(piece.at[p][k]) - log_sum) - even;
+        C slope = exp_of<T>(static_cast<C>(piece.at[p][k]), log_sum) - even;
         if (column + k == target) slope -= C(1) - of.smoothing;
         piece.at[p][k] = T(is_ignored ? C(0) : of_loss * slope);
       }

@@ -147,13 +147,21 @@ __device__ Pack<C, n> load_wide(const C* from) {
   return result;
 }
 
-// As accurate as what it meets: results of 16 bits take the fast one.
+// exp(x - less), as accurate as what it meets: where operands have 16 bits, it is a multiplication and a power of 2, which
+// every element of a large vocabulary can afford.
 template <typename T>
-__device__ Arithmetic<T> exp_of(Arithmetic<T> x) {
+__device__ Arithmetic<T> exp_of(Arithmetic<T> x, Arithmetic<T> less = 0) {
   if constexpr (sizeof(T) == 2) {
-    return __expf(x);
+    constexpr float log2_e = 1.44269504088896340736f;
+    float power = fmaf(x, log2_e, -(less * log2_e));
+#if defined(__CUDA_ARCH__)
+    asm("ex2.approx.ftz.f32 %0, %0;" : "+f"(power));
+#else
+    power = exp2f(power);
+#endif
+    return power;
   } else {
-    return exp(x);
+    return exp(x - less);
   }
 }
 

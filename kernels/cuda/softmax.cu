@@ -70,7 +70,7 @@ __global__ __launch_bounds__(Plan::threads) void softmax_kernel(bool logarithm, 
       apply([=](C value) { return value - log_sum; });
     } else {
       apply([&sum, largest](C value) {
-        const C power = exp_of<T>(value - largest);
+        const C power = exp_of<T>(value, largest);
         sum += power;
         return power;
       });
@@ -83,15 +83,15 @@ __global__ __launch_bounds__(Plan::threads) void softmax_kernel(bool logarithm, 
     for_each_piece<Plan>(seen, [&](Column first) {
       load(first);
       const C next = max(own, largest_of_piece()), shift = finite_shift(next);
-      sum *= exp_of<T>(own - shift);
+      sum *= exp_of<T>(own, shift);
       apply([&sum, shift](C value) {
-        sum += exp_of<T>(value - shift);
+        sum += exp_of<T>(value, shift);
         return value;
       });
       own = next;
     });
     const C largest = reduce_team<Plan>(own, Largest());
-    sum = reduce_team<Plan>(sum == C(0) ? sum : sum * exp_of<T>(own - largest), Sum());
+    sum = reduce_team<Plan>(sum == C(0) ? sum : sum * exp_of<T>(own, largest), Sum());
     const C log_sum = log(sum), scale = C(1) / sum;
     for_each_piece<Plan>(columns, [&](Column first) {
       load(first);
