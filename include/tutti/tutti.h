@@ -8,6 +8,7 @@
 #include "tutti/autograd/batch_norm.h"
 #include "tutti/autograd/collective.h"
 #include "tutti/autograd/conv.h"
+#include "tutti/autograd/dropout.h"
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/index.h"
 #include "tutti/autograd/loss.h"
