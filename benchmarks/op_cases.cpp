@@ -123,9 +123,7 @@ void add_elements(std::vector<OpCase>& cases) {
                                                .beta2 = 1,  // so that squares stay what they are
                                                .eps = 1e-8,
                                                .weight_decay = 0,
-                                               .keep = 0.999,
-                                               .step_size = 1e-3,
-                                               .root_correction = 1});
+                                               .scalars = {0.999, 1e-3, 1}});
                      });
                    }});
   add(cases, "add of 16 numbers", {{16}, {16}}, 0, 0, 0, [](const Operands& x) { return x[0] + x[1]; });
