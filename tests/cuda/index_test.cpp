@@ -51,6 +51,14 @@ TEST_F(GpuTest, EmbeddingAndItsGradient) {
   }
 }
 
+// Segments of several pieces, the last one of each short and beside the first one of the next.
+TEST_F(GpuTest, LongSegmentsOfAGradientSideBySide) {
+  std::vector<std::int64_t> values;
+  for (std::int64_t i = 0; i < 200; ++i) values.push_back(i / 40);
+  const Pick pick = [](const Tensor& x, const Tensor& index) { return embedding(index, x); };
+  compare(pick, numbers({7, 3}, DType::f32), from(values, {200}), gpu);
+}
+
 TEST_F(GpuTest, IndexSelectAndItsGradient) {
   for (const DType dtype : floats) {
     compare([](const Tensor& x, const Tensor& index) { return index_select(x, 1, index); },
