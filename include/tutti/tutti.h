@@ -9,6 +9,7 @@
 #include "tutti/autograd/collective.h"
 #include "tutti/autograd/conv.h"
 #include "tutti/autograd/float32_matmul.h"
+#include "tutti/autograd/dropout.h"
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/index.h"
 #include "tutti/autograd/loss.h"

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "kernels/optim.h"
 #include "tutti/core/error.h"
@@ -23,23 +25,24 @@ void check(const char* name, const Options& o) {
 }
 
 // What both share; the caller adds its weight decay.
-template <typename Options>
-kernels::AdamArgs arguments(const Tensor& p, const Tensor& grad, const std::vector<Tensor>& state,
-                            const Options& o, double lr, std::int64_t step) {
-  const auto t = static_cast<double>(step);
+template <typename Options, typename Update>
+kernels::AdamArgs arguments(const Update& update, const Options& o, double lr) {
+  const Tensor& p = update.parameter();
+  const auto t = static_cast<double>(update.step);
   return {.dtype = p.dtype(),
           .count = p.numel(),
           .parameter = p.raw_data(),
-          .grad = grad.raw_data(),
-          .exp_avg = state[0].raw_data(),
-          .exp_avg_sq = state[1].raw_data(),
+          .grad = update.grad.raw_data(),
+          .exp_avg = update.slot.state[0].raw_data(),
+          .exp_avg_sq = update.slot.state[1].raw_data(),
           .beta1 = o.beta1,
           .beta2 = o.beta2,
           .eps = o.eps,
           .weight_decay = 0,
-          .keep = 1,
-          .step_size = lr / (1 - std::pow(o.beta1, t)),
-          .root_correction = std::sqrt(1 - std::pow(o.beta2, t))};
+          .scalars = {.keep = 1,
+                      .step_size = lr / (1 - std::pow(o.beta1, t)),
+                      .root_correction = std::sqrt(1 - std::pow(o.beta2, t))},
+          .master = update.master()};
 }
 
 }  // namespace
@@ -56,11 +59,14 @@ Adam::Adam(const std::vector<ParameterGroup<AdamOptions>>& groups)
   }
 }
 
-void Adam::update(const Slot& slot, const Tensor& grad, std::int64_t step) {
-  const auto& o = options_[slot.group];
-  auto args = arguments(slot.parameter, grad, slot.state, o, lr(slot.group), step);
-  args.weight_decay = o.weight_decay;
-  kernels::launch<kernels::AdamStep>(slot.parameter.device(), args);
+void Adam::update(Device device, const std::vector<Update>& updates) {
+  std::vector<kernels::AdamArgs> tensors;
+  for (const auto& one : updates) {
+    const auto& o = options_[one.slot.group];
+    tensors.push_back(arguments(one, o, lr(one.slot.group)));
+    tensors.back().weight_decay = o.weight_decay;
+  }
+  kernels::launch<kernels::AdamStep>(device, std::span<const kernels::AdamArgs>(tensors));
 }
 
 AdamW::AdamW(const NamedTensors& parameters, const AdamWOptions& options)
@@ -75,11 +81,14 @@ AdamW::AdamW(const std::vector<ParameterGroup<AdamWOptions>>& groups)
   }
 }
 
-void AdamW::update(const Slot& slot, const Tensor& grad, std::int64_t step) {
-  const auto& o = options_[slot.group];
-  auto args = arguments(slot.parameter, grad, slot.state, o, lr(slot.group), step);
-  args.keep = 1 - lr(slot.group) * o.weight_decay;
-  kernels::launch<kernels::AdamStep>(slot.parameter.device(), args);
+void AdamW::update(Device device, const std::vector<Update>& updates) {
+  std::vector<kernels::AdamArgs> tensors;
+  for (const auto& one : updates) {
+    const auto& o = options_[one.slot.group];
+    tensors.push_back(arguments(one, o, lr(one.slot.group)));
+    tensors.back().scalars.keep = 1 - lr(one.slot.group) * o.weight_decay;
+  }
+  kernels::launch<kernels::AdamStep>(device, std::span<const kernels::AdamArgs>(tensors));
 }
 
 }  // namespace tutti::optim

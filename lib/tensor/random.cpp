@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "core/parallel_for.h"
 #include "kernels/random.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
@@ -18,13 +17,14 @@ kernels::RandomState take(Generator& generator, std::int64_t count, std::int64_t
   return {state.seed, state.stream, state.position};
 }
 
-// bf16 and f16 are rounded from the f32 numbers of the same position.
+// bf16 and f16 are rounded from the f32 numbers of the same position; on a GPU by the kernel that draws them.
 Tensor random(kernels::Distribution distribution, const char* name, const Shape& shape, Generator& generator,
               double a, double b, const TensorOptions& options) {
   if (!is_floating_point(options.dtype)) {
     throw DTypeError(fmt::format("{}: floating point is needed, got {}", name, name_of(options.dtype)));
   }
-  const DType drawn = options.dtype == DType::f64 ? DType::f64 : DType::f32;
+  const bool rounds = size_of(options.dtype) == 2 && options.device.is_cpu();
+  const DType drawn = rounds ? DType::f32 : options.dtype;
   Tensor out = empty(shape, {drawn, options.device});
   kernels::launch<kernels::Random>(options.device, distribution,
                                    take(generator, out.numel(), kernels::per_block(drawn)), drawn,
@@ -67,11 +67,8 @@ Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generato
 Tensor bernoulli(double p, const Shape& shape, Generator& generator, const TensorOptions& options) {
   if (!(p >= 0 && p <= 1))
     throw ConfigError(fmt::format("bernoulli: a probability lies in [0, 1], got {}", p));
-  Tensor out = rand(shape, generator, 0, 1, {DType::f32, options.device});
-  float* values = out.data<float>();
-  parallel_for(out.numel(), piece_elements, [=](std::int64_t first, std::int64_t last) {
-    for (std::int64_t i = first; i < last; ++i) values[i] = values[i] < static_cast<float>(p) ? 1.0f : 0.0f;
-  });
+  Tensor out = random(kernels::Distribution::bernoulli, "bernoulli", shape, generator, p, 0,
+                      {DType::f32, options.device});
   return options.dtype == DType::f32 ? out : empty(shape, options).copy_(out);
 }
 
