@@ -1,5 +1,6 @@
 // Normalisation of each channel of contiguous [n, channels, size], f32 or f64. Sums run over the images in
-// their order, in f64.
+// their order, in f64; on a GPU under a tree that follows from n and size. There bf16 and f16 are normalised as well; statistics,
+// weight, bias and their gradients are f32 beside them.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@ struct BatchNormArgs {
 struct BatchStatistics {
   static constexpr const char* name = "batch_statistics";
   static void cpu(const BatchNormArgs& args, const void* x, void* mean, void* variance);
+  static void cuda(const BatchNormArgs& args, const void* x, void* mean, void* variance);
 };
 
 // out = (x - mean) * rstd * weight + bias; `weight` and `bias` may be null.
@@ -25,6 +27,8 @@ struct BatchNorm {
   static constexpr const char* name = "batch_norm";
   static void cpu(const BatchNormArgs& args, const void* x, const void* mean, const void* rstd,
                   const void* weight, const void* bias, void* out);
+  static void cuda(const BatchNormArgs& args, const void* x, const void* mean, const void* rstd,
+                   const void* weight, const void* bias, void* out);
 };
 
 // Gradients of x, weight and bias, each null where it is not wanted. With `of_batch` the statistics are those
@@ -33,6 +37,8 @@ struct BatchNormGrad {
   static constexpr const char* name = "batch_norm_grad";
   static void cpu(const BatchNormArgs& args, bool of_batch, const void* g, const void* x, const void* mean,
                   const void* rstd, const void* weight, void* dx, void* dweight, void* dbias);
+  static void cuda(const BatchNormArgs& args, bool of_batch, const void* g, const void* x, const void* mean,
+                   const void* rstd, const void* weight, void* dx, void* dweight, void* dbias);
 };
 
 }  // namespace tutti::kernels

@@ -1,10 +1,9 @@
 // Window of kernels/window.h for threads of a GPU, in 32 bits: no image has 2^31 elements.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <limits>
+#include <string>
 
 #include "kernels/cuda/divisor.cuh"
 #include "kernels/cuda/grid.cuh"
@@ -85,8 +84,8 @@ inline void check_sizes(const char* op, const Window& w) {
   const auto reach = [](const WindowDim& d) { return d.in + 2 * d.padding + d.kernel * d.dilation; };
   if (std::max({w.in(), w.out(), w.kernel(), reach(w.y), reach(w.x), w.y.stride, w.x.stride}) <= most_indices)
     return;
-  throw ShapeError(
-      fmt::format("{}: on a GPU an image has at most 2^31 - 1 elements, got {} x {}", op, w.y.in, w.x.in));
+  throw ShapeError(std::string(op) + ": on a GPU an image has at most 2^31 - 1 elements, got " +
+                   std::to_string(w.y.in) + " x " + std::to_string(w.x.in));
 }
 
 }  // namespace tutti::kernels
