@@ -1,4 +1,4 @@
-// Convolution of contiguous images, f32 or f64.
+// Convolution of contiguous images, f32 or f64; on a GPU bf16 and f16 as well.
 #pragma once
 
 #include "kernels/launch.h"
@@ -19,6 +19,7 @@ struct ConvArgs {
 struct Conv2d {
   static constexpr const char* name = "conv2d";
   static void cpu(const ConvArgs& args, const void* x, const void* weight, const void* bias, void* out);
+  static void cuda(const ConvArgs& args, const void* x, const void* weight, const void* bias, void* out);
 };
 
 // Gradients of x and weight, each null where it is not wanted. That of the weight is a sum over at
@@ -27,6 +28,8 @@ struct Conv2dGrad {
   static constexpr const char* name = "conv2d_grad";
   static void cpu(const ConvArgs& args, const void* g, const void* x, const void* weight, void* dx,
                   void* dweight);
+  static void cuda(const ConvArgs& args, const void* g, const void* x, const void* weight, void* dx,
+                   void* dweight);
 };
 
 }  // namespace tutti::kernels

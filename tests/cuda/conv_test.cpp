@@ -1,0 +1,62 @@
+#include "tutti/autograd/conv.h"
+
+#include "kernels/conv.h"
+#include "kernels/launch.h"
+#include "tests/cuda/gpu_test.h"
+#include "tutti/core/size2d.h"
+
+namespace tutti::test {
+namespace {
+
+struct ConvCase {
+  const char* why;
+  Shape x, weight;
+  ConvOptions options = {};
+};
+
+const ConvCase cases[] = {
+    {"images that share columns", {3, 2, 5, 7}, {4, 2, 3, 3}, {.padding = 1}},
+    {"images where they lie", {3, 2, 8, 8}, {3, 2, 3, 3}, {.padding = 1}},
+    {"more images than units", {35, 2, 3, 3}, {2, 2, 2, 2}},
+    {"strides, dilation, gaps",
+     {2, 3, 9, 11},
+     {2, 3, 2, 3},
+     {.stride = {3, 2}, .padding = {1, 2}, .dilation = {2, 1}}},
+    {"no columns", {19, 5, 4, 4}, {3, 5, 1, 1}},
+    {"no columns, odd rows", {3, 5, 3, 3}, {3, 5, 1, 1}},
+    {"groups without columns", {3, 6, 4, 4}, {4, 3, 1, 1}, {.groups = 2}},
+    {"1 x 1 of every other pixel", {2, 3, 5, 5}, {4, 3, 1, 1}, {.stride = 2}},
+    {"groups", {3, 6, 9, 8}, {6, 2, 3, 3}, {.padding = 1, .groups = 3}},
+    {"depthwise", {5, 3, 5, 6}, {3, 1, 3, 3}, {.padding = 1, .groups = 3}},
+    {"depthwise with a multiplier", {20, 2, 5, 6}, {6, 1, 3, 2}, {.stride = 2, .padding = 1, .groups = 2}},
+    {"one pixel", {1, 1, 1, 1}, {1, 1, 1, 1}},
+    {"nothing", {0, 2, 5, 5}, {3, 2, 3, 3}},
+};
+
+// Products of half precision are rounded once; sums of weights' gradients cancel.
+double tolerance_for(DType dtype) { return 8 * tolerance_of(dtype); }
+
+TEST_F(GpuTest, ConvolutionsOfEachKind) {
+  for (const DType dtype : floats) {
+    for (const ConvCase& c : cases) {
+      SCOPED_TRACE(std::string(c.why) + " " + std::string(name_of(dtype)));
+      Tensor x = numbers(c.x, dtype), weight = numbers(c.weight, dtype, 1);
+      const Tensor bias = numbers({c.weight[0]}, dtype, 2);
+      Tensor x_there = x.to(gpu), weight_there = weight.to(gpu);
+      for (Tensor* one : {&x, &weight, &x_there, &weight_there}) one->set_requires_grad();
+      const Tensor out = conv2d(x, weight, bias, c.options);
+      const Tensor out_there = conv2d(x_there, weight_there, bias.to(gpu), c.options);
+      expect_close(out_there, out, tolerance_for(dtype));
+      expect_close(conv2d(x_there, weight_there, {}, c.options), conv2d(x, weight, {}, c.options),
+                   tolerance_for(dtype));
+      const Tensor g = numbers(out.shape(), dtype, 3);
+      out.backward(g);
+      out_there.backward(g.to(gpu));
+      expect_close(x_there.grad(), x.grad(), tolerance_for(dtype));
+      expect_close(weight_there.grad(), weight.grad(), tolerance_for(dtype));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test
