@@ -18,6 +18,9 @@ struct ConvArgs {
 // `bias` [groups * out] may be null.
 struct Conv2d {
   static constexpr const char* name = "conv2d";
+  // Of a GPU's memory for the columns of a piece of the batch, if an image needs no more: about what the second cache
+  // holds. Tests make it small.
+  static inline std::int64_t workspace_bytes = std::int64_t{64} << 20;
   static void cpu(const ConvArgs& args, const void* x, const void* weight, const void* bias, void* out);
   static void cuda(const ConvArgs& args, const void* x, const void* weight, const void* bias, void* out);
 };

@@ -14,12 +14,11 @@
 namespace tutti::kernels {
 namespace {
 
-// What Matmul::cuda takes for elements of T.
+// What Matmul::cuda takes for elements of T: T itself, where it takes bf16 and f16.
 template <typename T>
 using Factor = Arithmetic<T>;
 
-constexpr std::int64_t workspace_bytes = std::int64_t{64} << 20;  // about what the second cache holds
-constexpr std::int64_t most_sums = std::int64_t{1} << 24;         // of a weight's gradient
+constexpr std::int64_t most_sums = std::int64_t{1} << 24;  // of a weight's gradient
 constexpr std::int64_t most_units = 16;
 constexpr std::int64_t narrow = 64;  // outputs, too few for a matrix
 
@@ -52,10 +51,29 @@ void multiply(const Product& p) {
   }
 }
 
+template <typename T, typename S>
+__global__ void add_units_kernel(const int units, const std::int64_t size, const S* __restrict__ sums,
+                                 T* out) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= size) return;
+  S total = sums[i];
+  for (int unit = 1; unit < units; ++unit) total += sums[unit * size + i];
+  out[i] = T(total);
+}
+
+template <typename S, typename F>
+__global__ void accumulate_kernel(const bool adds, const std::int64_t size, const F* __restrict__ products,
+                                  S* sums) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < size) sums[i] = (adds ? sums[i] : S(0)) + static_cast<S>(products[i]);
+}
+
 template <typename T>
 class Convolution {
   using F = Factor<T>;
+  using S = Arithmetic<T>;  // of sums
   static constexpr bool converts = !std::is_same_v<T, F>;
+  static constexpr bool rounds = !std::is_same_v<S, F>;  // products to fewer digits than sums have
 
  public:
   explicit Convolution(const ConvArgs& args)
@@ -126,13 +144,15 @@ class Convolution {
   // Units of images have a sum each; then the units are added.
   void grad_of_weight(const T* g, const T* x, T* dweight) const {
     const std::int64_t of_unit = images_of_unit(), units = (a_.n + of_unit - 1) / of_unit;
-    const bool is_one = units == 1 && !converts;
-    const DeviceWorkspace memory(is_one ? 0 : bytes(units * weights_));
-    F* sums = is_one ? reinterpret_cast<F*>(dweight) : memory.as<F>();
+    const bool is_one = units == 1 && std::is_same_v<T, S>;
+    const DeviceWorkspace memory(is_one ? 0 : sizeof(S) * static_cast<std::size_t>(units * weights_));
+    S* sums = is_one ? reinterpret_cast<S*>(dweight) : memory.as<S>();
+    const DeviceWorkspace products(rounds ? bytes(units * weights_) : 0);
     const bool direct = in_place_ && pointwise_;
     const std::int64_t rows_of = direct ? 0 : columns_of_ + a_.groups * a_.out;
     const std::int64_t most =
-        direct ? of_unit * units : std::max<std::int64_t>(1, workspace_bytes / bytes(rows_of * outputs_));
+        direct ? of_unit * units
+               : std::max<std::int64_t>(1, Conv2d::workspace_bytes / bytes(rows_of * outputs_));
     const std::int64_t together = std::min(units, most);
     const std::int64_t each = direct ? 1 : std::clamp<std::int64_t>(most / together, 1, of_unit);
     const DeviceWorkspace columns(bytes(together * rows_of * ld_of(each)));
@@ -148,6 +168,8 @@ class Convolution {
         Batched from = direct ? images(g, first, a_.out) : gathered(g, u, results);
         Batched to = direct ? images(x, first, a_.in) : unfolded(x, u, columns.as<F>());
         if (direct) from.of_unit *= of_unit, to.of_unit *= of_unit;
+        S* sum = sums + unit * weights_;
+        const bool adds = i > 0 && !rounds;
         multiply({.dtype = dtype_of<F>,
                   .units = now,
                   .groups = a_.groups,
@@ -156,9 +178,13 @@ class Convolution {
                   .k = count * outputs_,
                   .a = from,
                   .b = to,
-                  .out = {sums + unit * weights_, weights_, a_.out * taps_, taps_},
+                  .out = {rounds ? products.as<void>() : sum, weights_, a_.out * taps_, taps_},
                   .b_transposed = true,
-                  .beta = i == 0 ? 0.0 : 1.0});
+                  .beta = adds ? 1.0 : 0.0});
+        if constexpr (rounds) {
+          run(name, accumulate_kernel<S, F>, grid(now * weights_), i > 0, now * weights_, products.as<F>(),
+              sum);
+        }
       }
     }
     if (!is_one) add_units(units, sums, dweight);
@@ -185,11 +211,11 @@ class Convolution {
 
   void depthwise_grad_of_weight(const T* g, const T* x, T* dweight) const {
     const std::int64_t of_unit = images_of_unit(), units = (a_.n + of_unit - 1) / of_unit;
-    const DeviceWorkspace sums(bytes(units * weights_));
+    const DeviceWorkspace sums(sizeof(S) * static_cast<std::size_t>(units * weights_));
     run(name, depthwise_weight_kernel<T>, {static_cast<unsigned>(units * weights_), depthwise_threads},
         GpuWindow(a_.window), a_.n, of_unit, static_cast<int>(a_.groups * a_.out), static_cast<int>(a_.out),
-        g, x, sums.as<F>());
-    add_units(units, sums.as<F>(), dweight);
+        g, x, sums.as<S>());
+    add_units(units, sums.as<S>(), dweight);
   }
 
  private:
@@ -229,7 +255,7 @@ class Convolution {
   void for_pieces(std::int64_t rows_of, F_ f) const {
     if (in_place_ && pointwise_)
       return f(ImageUnits{0, 1, a_.n, 1, a_.n, outputs_}, static_cast<F*>(nullptr));
-    const std::int64_t most = workspace_bytes / static_cast<std::int64_t>(bytes(rows_of * outputs_));
+    const std::int64_t most = Conv2d::workspace_bytes / static_cast<std::int64_t>(bytes(rows_of * outputs_));
     const std::int64_t piece = std::clamp<std::int64_t>(most, 1, a_.n);
     const DeviceWorkspace memory(bytes(rows_of * (in_place_ ? piece * outputs_ : ld_of(piece))));
     for (std::int64_t first = 0; first < a_.n; first += piece) {
@@ -259,7 +285,9 @@ class Convolution {
     return rows(to, u, a_.out);
   }
 
-  void add_units(std::int64_t units, const F* sums, T* dweight) const;
+  void add_units(std::int64_t units, const S* sums, T* dweight) const {
+    run(name, add_units_kernel<T, S>, grid(weights_), static_cast<int>(units), weights_, sums, dweight);
+  }
 
   template <typename F_>
   void depthwise_pieces(F_ f) const {
@@ -275,21 +303,6 @@ class Convolution {
   std::int64_t outputs_, taps_, columns_of_, weights_;
   bool pointwise_, in_place_;
 };
-
-template <typename T, typename F>
-__global__ void add_units_kernel(const int units, const std::int64_t size, const F* __restrict__ sums,
-                                 T* out) {
-  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (i >= size) return;
-  F total = sums[i];
-  for (int unit = 1; unit < units; ++unit) total += sums[unit * size + i];
-  out[i] = T(total);
-}
-
-template <typename T>
-void Convolution<T>::add_units(std::int64_t units, const F* sums, T* dweight) const {
-  run(name, add_units_kernel<T, F>, grid(weights_), static_cast<int>(units), weights_, sums, dweight);
-}
 
 bool is_depthwise(const ConvArgs& a) { return a.in == 1 && a.groups > 1; }
 

@@ -33,29 +33,44 @@ const ConvCase cases[] = {
     {"nothing", {0, 2, 5, 5}, {3, 2, 3, 3}},
 };
 
-// Products of half precision are rounded once; sums of weights' gradients cancel.
-double tolerance_for(DType dtype) { return 8 * tolerance_of(dtype); }
+void compare(const ConvCase& c, DType dtype, Device gpu, bool with_bias) {
+  SCOPED_TRACE(std::string(c.why) + " " + std::string(name_of(dtype)));
+  Tensor x = numbers(c.x, dtype), weight = numbers(c.weight, dtype, 1);
+  const Tensor bias = with_bias ? numbers({c.weight[0]}, dtype, 2) : Tensor();
+  Tensor x_there = x.to(gpu), weight_there = weight.to(gpu);
+  for (Tensor* one : {&x, &weight, &x_there, &weight_there}) one->set_requires_grad();
+  const Tensor out = conv2d(x, weight, bias, c.options);
+  const Tensor out_there = conv2d(x_there, weight_there, with_bias ? bias.to(gpu) : bias, c.options);
+  const double tolerance = 8 * tolerance_of(dtype);  // sums cancel
+  expect_close(out_there, out, tolerance);
+  const Tensor g = numbers(out.shape(), dtype, 3);
+  out.backward(g);
+  out_there.backward(g.to(gpu));
+  expect_close(x_there.grad(), x.grad(), tolerance);
+  expect_close(weight_there.grad(), weight.grad(), tolerance);
+}
 
 TEST_F(GpuTest, ConvolutionsOfEachKind) {
-  for (const DType dtype : floats) {
-    for (const ConvCase& c : cases) {
-      SCOPED_TRACE(std::string(c.why) + " " + std::string(name_of(dtype)));
-      Tensor x = numbers(c.x, dtype), weight = numbers(c.weight, dtype, 1);
-      const Tensor bias = numbers({c.weight[0]}, dtype, 2);
-      Tensor x_there = x.to(gpu), weight_there = weight.to(gpu);
-      for (Tensor* one : {&x, &weight, &x_there, &weight_there}) one->set_requires_grad();
-      const Tensor out = conv2d(x, weight, bias, c.options);
-      const Tensor out_there = conv2d(x_there, weight_there, bias.to(gpu), c.options);
-      expect_close(out_there, out, tolerance_for(dtype));
-      expect_close(conv2d(x_there, weight_there, {}, c.options), conv2d(x, weight, {}, c.options),
-                   tolerance_for(dtype));
-      const Tensor g = numbers(out.shape(), dtype, 3);
-      out.backward(g);
-      out_there.backward(g.to(gpu));
-      expect_close(x_there.grad(), x.grad(), tolerance_for(dtype));
-      expect_close(weight_there.grad(), weight.grad(), tolerance_for(dtype));
-    }
+  for (const ConvCase& c : cases) {
+    compare(c, DType::f32, gpu, true);
+    compare(c, DType::bf16, gpu, true);
   }
+}
+
+TEST_F(GpuTest, ConvolutionsOfEachFloat) {
+  for (const DType dtype : floats) {
+    for (const ConvCase* c : {&cases[0], &cases[1], &cases[4], &cases[10]}) compare(*c, dtype, gpu, false);
+  }
+}
+
+// Of one image or a few, so that a batch takes many.
+TEST_F(GpuTest, ConvolutionsInPieces) {
+  const std::int64_t usual = kernels::Conv2d::workspace_bytes;
+  for (const std::int64_t bytes : {1, 12000}) {
+    kernels::Conv2d::workspace_bytes = bytes;
+    for (const ConvCase* c : {&cases[0], &cases[1], &cases[2], &cases[8]}) compare(*c, DType::f32, gpu, true);
+  }
+  kernels::Conv2d::workspace_bytes = usual;
 }
 
 }  // namespace
