@@ -22,6 +22,24 @@ struct BatchStatistics {
   static void cuda(const BatchNormArgs& args, const void* x, void* mean, void* variance);
 };
 
+// What training makes of the two besides, in one pass: rstd = 1 / sqrt(variance + eps), and running averages, null where
+// there are none, moved by `momentum` towards the mean and the sample variance. They are of dtype `running`, which is that of
+// x, or f32 beside 16 bits.
+struct BatchAverages {
+  static constexpr const char* name = "batch_averages";
+  struct Args {
+    const void *mean, *variance;
+    double eps;
+    void* rstd;
+    double momentum;
+    DType running;
+    void *running_mean, *running_variance;
+  };
+  // False, and nothing is done: there it is no pass of its own.
+  static bool cpu(const BatchNormArgs&, const Args&) { return false; }
+  static bool cuda(const BatchNormArgs& args, const Args& averages);
+};
+
 // out = (x - mean) * rstd * weight + bias; `weight` and `bias` may be null.
 struct BatchNorm {
   static constexpr const char* name = "batch_norm";

@@ -159,6 +159,22 @@ __global__ void moments_kernel(const std::int64_t channels, const std::int64_t s
   variance[channel] = static_cast<C>(square < 0 ? 0 : square);  // keeps NaN
 }
 
+template <typename R>
+__global__ void averages_kernel(const std::int64_t channels, const Arithmetic<R>* mean,
+                                const Arithmetic<R>* variance, const Arithmetic<R> eps, Arithmetic<R>* rstd,
+                                const Arithmetic<R> momentum, const Arithmetic<R> to_sample, R* running_mean,
+                                R* running_variance) {
+  using C = Arithmetic<R>;
+  const std::int64_t c = std::int64_t{blockIdx.x} * threads + threadIdx.x;
+  if (c >= channels) return;
+  rstd[c] = C(1) / sqrt(variance[c] + eps);
+  const auto moved = [&](R average, C value) {
+    return R((C(1) - momentum) * static_cast<C>(average) + momentum * value);
+  };
+  if (running_mean) running_mean[c] = moved(running_mean[c], mean[c]);
+  if (running_variance) running_variance[c] = moved(running_variance[c], variance[c] * to_sample);
+}
+
 // dx = (g - shift - (x - mean) * slope) * scale
 template <typename C>
 struct alignas(4 * sizeof(C)) Line {
@@ -313,6 +329,19 @@ void BatchStatistics::cuda(const BatchNormArgs& args, const void* x, void* mean,
         static_cast<double>(args.n * args.size), c.pieces(), partial.as<TwoSums>(), from,
         static_cast<C*>(mean), static_cast<C*>(variance));
   });
+}
+
+bool BatchAverages::cuda(const BatchNormArgs& args, const Args& a) {
+  const auto count = static_cast<double>(args.n * args.size);
+  const auto blocks = static_cast<unsigned>((args.channels + threads - 1) / threads);
+  visit_float(a.running, [&]<typename R>() {
+    using C = Arithmetic<R>;
+    run(name, averages_kernel<R>, {blocks, threads}, args.channels, static_cast<const C*>(a.mean),
+        static_cast<const C*>(a.variance), static_cast<C>(a.eps), static_cast<C*>(a.rstd),
+        static_cast<C>(a.momentum), static_cast<C>(count / (count - 1)), static_cast<R*>(a.running_mean),
+        static_cast<R*>(a.running_variance));
+  });
+  return true;
 }
 
 void BatchNorm::cuda(const BatchNormArgs& args, const void* x, const void* mean, const void* rstd,

@@ -31,6 +31,30 @@ void move_towards(const Tensor& average, const Tensor& value, double momentum) {
   moved.mul_(1 - momentum).add_(to(value, average.dtype()), momentum);
 }
 
+// Moves the running averages and gives 1 / sqrt(variance + eps).
+Tensor averaged(const kernels::BatchNormArgs& args, const Tensor& mean, const Tensor& variance,
+                const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options) {
+  const bool both = running_mean.defined() && running_var.defined();
+  const bool in_one_pass = both ? running_mean.dtype() == running_var.dtype() &&
+                                      running_mean.is_contiguous() && running_var.is_contiguous()
+                                : !running_mean.defined() && !running_var.defined();
+  if (in_one_pass) {
+    const Tensor rstd = empty_like(mean);
+    const kernels::BatchAverages::Args averages{
+        mean.raw_data(),       variance.raw_data(), options.eps,
+        rstd.raw_data(),       options.momentum,    both ? running_mean.dtype() : mean.dtype(),
+        address(running_mean), address(running_var)};
+    if (kernels::launch<kernels::BatchAverages>(mean.device(), args, averages)) {
+      if (both) running_mean.storage()->bump_version(), running_var.storage()->bump_version();
+      return rstd;
+    }
+  }
+  const auto count = static_cast<double>(args.n * args.size);
+  move_towards(running_mean, mean, options.momentum);
+  move_towards(running_var, variance * (count / (count - 1)), options.momentum);
+  return rsqrt(variance + options.eps);
+}
+
 kernels::BatchNormArgs checked(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                                const Tensor& weight, const Tensor& bias, bool training) {
   check_floating_point("batch_norm", x);
@@ -65,21 +89,19 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   args.dtype = images.dtype();
   // Of statistics and parameters.
   const TensorOptions like{size_of(args.dtype) == 2 ? DType::f32 : args.dtype, x.device()};
-  Tensor mean, variance;
+  Tensor mean, variance, rstd;
   if (options.training && x.numel() != 0) {
     mean = empty({args.channels}, like);
     variance = empty({args.channels}, like);
     kernels::launch<kernels::BatchStatistics>(x.device(), args, images.raw_data(), mean.raw_data(),
                                               variance.raw_data());
-    const auto count = static_cast<double>(args.n * args.size);
-    move_towards(running_mean, mean, options.momentum);
-    move_towards(running_var, variance * (count / (count - 1)), options.momentum);
+    rstd = averaged(args, mean, variance, running_mean, running_var, options);
   } else {
     mean = widened(dense(running_mean));
     variance = widened(dense(running_var));
   }
   if (x.numel() == 0) return x * 1.0;
-  const Tensor rstd = rsqrt(variance + options.eps);
+  if (!rstd.defined()) rstd = rsqrt(variance + options.eps);
   Tensor out = empty(x.shape(), {args.dtype, x.device()});
   kernels::launch<kernels::BatchNorm>(x.device(), args, images.raw_data(), mean.raw_data(), rstd.raw_data(),
                                       address(scale), address(shift), out.raw_data());
