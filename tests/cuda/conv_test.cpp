@@ -27,8 +27,8 @@ const ConvCase cases[] = {
     {"groups without columns", {3, 6, 4, 4}, {4, 3, 1, 1}, {.groups = 2}},
     {"1 x 1 of every other pixel", {2, 3, 5, 5}, {4, 3, 1, 1}, {.stride = 2}},
     {"groups", {3, 6, 9, 8}, {6, 2, 3, 3}, {.padding = 1, .groups = 3}},
-    {"depthwise", {5, 3, 5, 6}, {3, 1, 3, 3}, {.padding = 1, .groups = 3}},
-    {"depthwise with a multiplier", {20, 2, 5, 6}, {6, 1, 3, 2}, {.stride = 2, .padding = 1, .groups = 2}},
+    {"depthwise", {17, 2, 3, 4}, {2, 1, 2, 1}, {.padding = 1, .groups = 2}},
+    {"depthwise with a multiplier", {3, 2, 5, 6}, {4, 1, 2, 2}, {.stride = 2, .padding = 1, .groups = 2}},
     {"one pixel", {1, 1, 1, 1}, {1, 1, 1, 1}},
     {"nothing", {0, 2, 5, 5}, {3, 2, 3, 3}},
 };
