@@ -60,13 +60,14 @@ __global__ void fold_kernel(const GpuWindow w, const ImageUnits u, const unsigne
   const RowPosition at(u, w.ins, blocks_of_row, channels);
   if (at.place.plane >= u.each || at.image >= u.end) return;
   const F* from = columns + at.row * w.y.kernel * w.x.kernel * u.ld + std::int64_t{at.place.plane} * w.out();
-  F sum = 0;
+  using S = Arithmetic<F>;
+  S sum = 0;
   for (int i = 0; i < w.y.kernel; ++i) {
     const int y = w.y.over(at.place.y, i);
     if (y < 0) continue;
     for (int j = 0; j < w.x.kernel; ++j) {
       const int x = w.x.over(at.place.x, j);
-      if (x >= 0) sum += from[(i * w.x.kernel + j) * u.ld + y * w.x.out + x];
+      if (x >= 0) sum += static_cast<S>(from[(i * w.x.kernel + j) * u.ld + y * w.x.out + x]);
     }
   }
   dx[(at.image * channels + at.channel) * w.in() + at.place.y * w.x.in + at.place.x] = T(sum);
@@ -79,9 +80,10 @@ __global__ void place_kernel(const GpuWindow w, const ImageUnits u, const unsign
                              T* out) {
   const RowPosition at(u, w.outs, blocks_of_row, channels);
   if (at.place.plane >= u.each || at.image >= u.end) return;
-  const F shift = bias ? static_cast<F>(bias[at.channel]) : F(0);
+  using S = Arithmetic<F>;
+  const S shift = bias ? static_cast<S>(bias[at.channel]) : S(0);
   out[(at.image * channels + at.channel) * w.out() + at.place.y * w.x.out + at.place.x] =
-      T(results[at.row * u.ld + at.position] + shift);
+      T(static_cast<S>(results[at.row * u.ld + at.position]) + shift);
 }
 
 // Starts one of these kernels over rows of `plane` positions an image.
