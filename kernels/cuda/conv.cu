@@ -14,7 +14,7 @@
 namespace tutti::kernels {
 namespace {
 
-// What Matmul::cuda takes for elements of T: T itself, where it takes bf16 and f16.
+// What Matmul::cuda takes for elements of T: T itself, once it takes bf16 and f16.
 template <typename T>
 using Factor = Arithmetic<T>;
 
