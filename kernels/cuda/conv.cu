@@ -4,9 +4,9 @@
 
 #include <type_traits>
 
-#include "kernels/cuda/columns.cuh"
 #include "kernels/cuda/depthwise.cuh"
 #include "kernels/cuda/floats.h"
+#include "kernels/cuda/image_columns.cuh"
 #include "kernels/cuda/workspace.h"
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
