@@ -56,7 +56,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   }
   const auto args = checked(x, weight, bias, options);
   const Autocast no_autocast(std::nullopt);  // products within are in f32
-  if (size_of(x.dtype()) == 2)
+  if (autograd::is_widened(x))
     return to(conv2d(widened(x), widened(weight), widened(bias), options), x.dtype());
   const Tensor images = dense(x), kernel = dense(weight), shift = dense(bias);
   Tensor out =
