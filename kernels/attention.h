@@ -23,10 +23,15 @@ struct HeadMatrices {
   std::int64_t strides[HeadBatch::max_rank];
 };
 
-constexpr std::int64_t offset_of_head(const HeadBatch& batch, const HeadMatrices& x, std::int64_t head) {
+// `Index` has room for the number of heads: a GPU divides 32 bits far sooner than 64.
+template <typename Index>
+constexpr std::int64_t offset_of_head(const HeadBatch& batch, const HeadMatrices& x, Index head) {
   std::int64_t offset = 0;
-  for (int d = batch.rank - 1; d >= 0; head /= batch.sizes[d--])
-    offset += head % batch.sizes[d] * x.strides[d];
+  for (int d = batch.rank - 1; d >= 0; --d) {
+    const auto size = static_cast<Index>(batch.sizes[d]), rest = static_cast<Index>(head / size);
+    offset += static_cast<std::int64_t>(head - rest * size) * x.strides[d];
+    head = rest;
+  }
   return offset;
 }
 

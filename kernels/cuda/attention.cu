@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(tile_threads)
   constexpr int R = tiles.R;
   const Sight sight(a);
   const int count = blocks_of(sight.queries, tiles.rows);
-  const std::int64_t head = blockIdx.x / count;
+  const unsigned head = blockIdx.x / count;
   const int first =
       (count - 1 - static_cast<int>(blockIdx.x % count)) * tiles.rows;  // those that see the most begin
   const Rows<T> q(a, a.q, head, a.queries, a.width), k(a, a.k, head, a.keys, a.width),
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(tile_threads)
     const C total = reduce_lanes<16>(sum[i], Sum{});
     factor[i] = total == C(0) ? C(0) : C(1) / total;
     if (tiles.x == 0 && query < sight.queries)
-      log_sums[head * sight.queries + query] = total == C(0) ? C(0) : largest[i] + log(total);
+      log_sums[std::int64_t{head} * sight.queries + query] = total == C(0) ? C(0) : largest[i] + log(total);
   }
   tiles.store(Rows<T>(a, out, head, a.queries, a.value_width), first, o, factor);
 }

@@ -28,7 +28,7 @@ struct Rows {
   std::int64_t ld;
   int count, width;
 
-  __device__ Rows(const AttentionArgs& a, const HeadMatrices& x, std::int64_t head, std::int64_t rows,
+  __device__ Rows(const AttentionArgs& a, const HeadMatrices& x, unsigned head, std::int64_t rows,
                   std::int64_t columns)
       : data(static_cast<T*>(x.data) + offset_of_head(a.batch, x, head)),
         ld(x.ld),

@@ -27,8 +27,9 @@ __global__ void row_sums_kernel(const __grid_constant__ AttentionArgs a,
   Arithmetic<T> sum = 0;
   if (i < a.heads * a.queries) {
     const int row = static_cast<int>(i % a.queries);
-    const T* const of_out = Rows<T>(a, out, i / a.queries, a.queries, a.value_width).at(row);
-    const T* const of_g = Rows<T>(a, g, i / a.queries, a.queries, a.value_width).at(row);
+    const auto head = static_cast<unsigned>(i / a.queries);
+    const T* const of_out = Rows<T>(a, out, head, a.queries, a.value_width).at(row);
+    const T* const of_g = Rows<T>(a, g, head, a.queries, a.value_width).at(row);
     for (int column = static_cast<int>(threadIdx.x % 8) * n; column < a.value_width; column += 8 * n) {
       const auto x = load_pack<n>(of_out + column), y = load_pack<n>(of_g + column);
 #pragma unroll
@@ -49,7 +50,7 @@ __global__ void __launch_bounds__(tile_threads)
   const AttentionArgs& a = args.a;
   const Sight sight(a);
   const int count = blocks_of(sight.queries, tiles.rows);
-  const std::int64_t head = blockIdx.x / count;
+  const unsigned head = blockIdx.x / count;
   const int first = (count - 1 - static_cast<int>(blockIdx.x % count)) * tiles.rows;
   const Rows<T> q(a, a.q, head, a.queries, a.width), k(a, a.k, head, a.keys, a.width),
       v(a, a.v, head, a.keys, a.value_width), g(a, args.g, head, a.queries, a.value_width);
@@ -59,7 +60,8 @@ __global__ void __launch_bounds__(tile_threads)
   RowSums<C> sums[R];
 #pragma unroll
   for (int i = 0; i < R; ++i)
-    sums[i] = args.row_sums[head * sight.queries + min(first + R * tiles.y + i, sight.queries - 1)];
+    sums[i] =
+        args.row_sums[std::int64_t{head} * sight.queries + min(first + R * tiles.y + i, sight.queries - 1)];
   for (int key = 0; key < end; key += tile_others) {
     typename Tiles<T, D>::Scores s = {}, dp = {};
     tiles.multiply_transposed(s, q, first, k, key);
@@ -88,7 +90,7 @@ __global__ void __launch_bounds__(tile_threads)
   const AttentionArgs& a = args.a;
   const Sight sight(a);
   const int count = blocks_of(sight.keys, tiles.rows);
-  const std::int64_t head = blockIdx.x / count;
+  const unsigned head = blockIdx.x / count;
   const int first = static_cast<int>(blockIdx.x % count) * tiles.rows;  // those that most queries see begin
   const Rows<T> q(a, a.q, head, a.queries, a.width), k(a, a.k, head, a.keys, a.width),
       v(a, a.v, head, a.keys, a.value_width), g(a, args.g, head, a.queries, a.value_width);
@@ -102,7 +104,7 @@ __global__ void __launch_bounds__(tile_threads)
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const int own = query + 4 * tiles.x + j, seen = sight.end(own);
-      const auto sums = args.row_sums[head * sight.queries + min(own, sight.queries - 1)];
+      const auto sums = args.row_sums[std::int64_t{head} * sight.queries + min(own, sight.queries - 1)];
 #pragma unroll
       for (int i = 0; i < R; ++i) {
         const bool sees = first + R * tiles.y + i < seen;

@@ -28,11 +28,10 @@ __device__ void negate(const Tile<T, D> tile) {
   }
 }
 
-// Scores of a block of keys, the first of them `first`, become exp(scale (score - largest)); what was summed up before is brought
-// to the new largest.
-template <int D>
-__device__ __forceinline__ void update_softmax(Product<m, n>& s, float scale, OfRow& largest, OfRow& sum,
-                                               Product<m, D>& o) {
+// p = exp(scale (score - largest)) of a block of keys; what was summed up before is brought to the new largest.
+template <typename T, int D>
+__device__ __forceinline__ void update_softmax(Operand16<m, n>& p, const Product<m, n>& s, float scale,
+                                               OfRow& largest, OfRow& sum, Product<m, D>& o) {
 #pragma unroll
   for (int i = 0; i < m; ++i) {
 #pragma unroll
@@ -48,8 +47,10 @@ __device__ __forceinline__ void update_softmax(Product<m, n>& s, float scale, Of
       float total = 0;
 #pragma unroll
       for (int j = 0; j < n / 8; ++j) {
-#pragma unroll
-        for (int k = 2 * e; k < 2 * e + 2; ++k) total += s[i][j][k] = fast_exp2(s[i][j][k] * scale - shift);
+        const float low = fast_exp2(s[i][j][2 * e] * scale - shift);
+        const float high = fast_exp2(s[i][j][2 * e + 1] * scale - shift);
+        total += low + high;
+        p[i][j / 2][j % 2 * 2 + e] = packed<T>(low, high);
       }
       sum[i][e] = sum[i][e] * factor + total;
 #pragma unroll
@@ -69,14 +70,10 @@ __global__ void __launch_bounds__(threads, 2)
   const Tile<T, D> q{dynamic_shared<T>()}, k = q.behind(block_rows), v = k.behind(n);
   const Sight sight(a);
   const int tiles = blocks_of(sight.queries, block_rows), tile = static_cast<int>(blockIdx.x % tiles);
-  const std::int64_t head = blockIdx.x / tiles;
+  const unsigned head = blockIdx.x / tiles;
   const int first = (tiles - 1 - tile) * block_rows;  // those that see the most begin
-  const int lane = static_cast<int>(lane_of_warp()), row = static_cast<int>(threadIdx.x) / 32 * 16 * m;
   const Rows<T> keys(a, a.k, head, a.keys, a.width), values(a, a.v, head, a.keys, a.value_width);
-  // Of the block, and of this warp's first query and its last.
   const int blocks = blocks_of(sight.end(min(first + block_rows, sight.queries) - 1), n);
-  const int least = sight.end(first + row),
-            most = least == 0 ? 0 : sight.end(min(first + row + 16 * m, sight.queries) - 1);
 
   Product<m, D> o = {};
   OfRow largest, sum = {};
@@ -89,25 +86,28 @@ __global__ void __launch_bounds__(threads, 2)
   }
   cp_async_commit();
   for (int j = 0; j < blocks; ++j) {
-    const bool takes_part = j * n < most;
+    // The warp's first query, and what that sees and the last one does.
+    const int thread = fresh(static_cast<int>(threadIdx.x)), own = first + thread / 32 * 16 * m;
+    const int least = sight.end(own) - j * n;
+    const int most = least == -j * n ? least : sight.end(min(own + 16 * m, sight.queries) - 1) - j * n;
     cp_async_wait<0>();
     if (negative && j == 0) negate(q);
     __syncthreads();  // keys and queries are there, the values before have been used
     copy_tile<n, threads>(v, values, j * n);
     cp_async_commit();
     Product<m, n> s = {};
-    if (takes_part) multiply_transposed<m, n>(s, q, row, k);
+    if (most > 0) multiply_transposed<m, n>(s, q, own - first, k);
     cp_async_wait<0>();
     __syncthreads();  // values are there, the keys have been used
     if (j + 1 < blocks) {
       copy_tile<n, threads>(k, keys, (j + 1) * n);
       cp_async_commit();
     }
-    if (!takes_part) continue;
-    if ((j + 1) * n > least) {
+    if (most <= 0) continue;
+    if (least < n) {
 #pragma unroll
       for (int i = 0; i < 2 * m; ++i) {
-        const int end = sight.end(first + row + i / 2 * 16 + lane / 4 + i % 2 * 8) - j * n - lane % 4 * 2;
+        const int end = sight.end(own + i / 2 * 16 + thread % 32 / 4 + i % 2 * 8) - j * n - thread % 4 * 2;
 #pragma unroll
         for (int c = 0; c < n / 8; ++c) {
           if (8 * c >= end) s[i / 2][c][i % 2 * 2] = -std::numeric_limits<float>::infinity();
@@ -115,12 +115,13 @@ __global__ void __launch_bounds__(threads, 2)
         }
       }
     }
-    update_softmax<D>(s, scale, largest, sum, o);
     Operand16<m, n> p;
-    rounded<T, m, n>(p, s);
+    update_softmax<T, D>(p, s, scale, largest, sum, o);
     multiply<m, n>(o, p, v);
   }
 
+  const int lane = static_cast<int>(lane_of_warp()), row = static_cast<int>(threadIdx.x) / 32 * 16 * m;
+  const unsigned same_head = static_cast<unsigned>(fresh(static_cast<int>(blockIdx.x))) / tiles;
   OfRow factor;
 #pragma unroll
   for (int i = 0; i < 2 * m; ++i) {
@@ -129,9 +130,9 @@ __global__ void __launch_bounds__(threads, 2)
     factor[i / 2][i % 2] = total == 0 ? 0 : 1 / total;
     const float log_sum = largest[i / 2][i % 2] * scale * std::numbers::ln2_v<float> + logf(total);
     if (lane % 4 == 0 && query < sight.queries)
-      log_sums[head * sight.queries + query] = total == 0 ? 0 : log_sum;
+      log_sums[std::int64_t{same_head} * sight.queries + query] = total == 0 ? 0 : log_sum;
   }
-  store_rows<m>(Rows<T>(a, out, head, a.queries, a.value_width), first + row, o, factor, q, row);
+  store_rows<m>(Rows<T>(a, out, same_head, a.queries, a.value_width), first + row, o, factor, q, row);
 }
 
 template <typename T, int D>

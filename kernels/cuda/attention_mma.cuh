@@ -39,7 +39,7 @@ template <int rows, int threads, typename T, int D>
 __device__ __forceinline__ void copy_tile(const Tile<T, D> to, const Rows<T>& from, int first) {
   constexpr int pieces = Tile<T, D>::pieces, step = threads / pieces;  // rows at a time
   static_assert(rows % step == 0 && step % 8 == 0);
-  const int row = static_cast<int>(threadIdx.x) / pieces, piece = static_cast<int>(threadIdx.x) % pieces;
+  const int thread = fresh(static_cast<int>(threadIdx.x)), row = thread / pieces, piece = thread % pieces;
   if (piece >= D / 8) return;
   const int left = piece * 8 < from.width ? from.count - first - row : 0;
   const T* source = from.at(first + row) + piece * 8;
@@ -58,7 +58,7 @@ using Operand16 = unsigned[m][n / 16][4];
 template <int m, int n, typename T, int D>
 __device__ __forceinline__ void multiply_transposed(Product<m, n>& c, const Tile<T, D> a, int row,
                                                     const Tile<T, D> b) {
-  const int lane = static_cast<int>(lane_of_warp());
+  const int lane = fresh(static_cast<int>(lane_of_warp()));
   const T* const of_a = a.at(row + lane % 16, lane / 16);
   const T* const of_b = b.at(lane / 16 * 8 + lane % 8, lane / 8 % 2);
 #pragma unroll
@@ -82,7 +82,7 @@ __device__ __forceinline__ void multiply_transposed(Product<m, n>& c, const Tile
 // c += a b of the n rows of `b`.
 template <int m, int n, typename T, int D>
 __device__ __forceinline__ void multiply(Product<m, D>& c, const Operand16<m, n>& a, const Tile<T, D> b) {
-  const int lane = static_cast<int>(lane_of_warp());
+  const int lane = fresh(static_cast<int>(lane_of_warp()));
   const T* const of_b = b.at(lane % 16, lane / 16);
 #pragma unroll
   for (int k = 0; k < n / 16; ++k) {

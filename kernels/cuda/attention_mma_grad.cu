@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dq_kernel(const __gr
   const AttentionArgs& a = x.a;
   const Sight sight(a);
   const int tiles = blocks_of(sight.queries, query_rows), tile = static_cast<int>(blockIdx.x % tiles);
-  const std::int64_t head = blockIdx.x / tiles;
+  const unsigned head = blockIdx.x / tiles;
   const int first = (tiles - 1 - tile) * query_rows;
   const int lane = static_cast<int>(lane_of_warp()), row = static_cast<int>(threadIdx.x) / 32 * 16 * m;
   const Rows<T> keys(a, a.k, head, a.keys, a.width), values(a, a.v, head, a.keys, a.value_width);
@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dq_kernel(const __gr
 #pragma unroll
   for (int i = 0; i < 2 * m; ++i) {
     const int query = min(first + row + i / 2 * 16 + lane / 4 + i % 2 * 8, sight.queries - 1);
-    sums[i / 2][i % 2] = x.row_sums[head * sight.queries + query];
+    sums[i / 2][i % 2] = x.row_sums[std::int64_t{head} * sight.queries + query];
   }
   if (blocks > 0) {
     copy_tile<query_rows, threads>(q, Rows<T>(a, a.q, head, a.queries, a.width), first);
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dkv_kernel(const __g
   const AttentionArgs& a = x.a;
   const Sight sight(a);
   const int tiles = blocks_of(sight.keys, rows);
-  const std::int64_t head = blockIdx.x / tiles;
+  const unsigned head = blockIdx.x / tiles;
   const int first = static_cast<int>(blockIdx.x % tiles) * rows;  // those that most queries see begin
   const int lane = static_cast<int>(lane_of_warp()), row = static_cast<int>(threadIdx.x) / 32 * 16 * m;
   const Rows<T> queries(a, a.q, head, a.queries, a.width), gradients(a, x.g, head, a.queries, a.value_width);
@@ -117,7 +117,7 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dkv_kernel(const __g
     copy_tile<n, threads>(g.behind(j % 2 * n), gradients, j * n);
     if (threadIdx.x < n) {
       const int query = j * n + static_cast<int>(threadIdx.x);
-      cp_async_8(sums + j % 2 * n + threadIdx.x, x.row_sums + head * sight.queries + query,
+      cp_async_8(sums + j % 2 * n + threadIdx.x, x.row_sums + std::int64_t{head} * sight.queries + query,
                  query < sight.queries);
     }
   };

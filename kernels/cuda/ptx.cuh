@@ -76,6 +76,12 @@ __device__ __forceinline__ void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
 }
 
+// x. What is calculated from it is calculated again each time, not kept in registers throughout a loop.
+__device__ __forceinline__ int fresh(int x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+
 // Two neighbours in one register, `low` first in memory.
 template <typename T>
 __device__ __forceinline__ unsigned packed(float low, float high) {
