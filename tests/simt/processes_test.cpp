@@ -11,7 +11,7 @@ namespace {
 
 std::string reduced(Communicator& comm, Device device) {
   std::string result;
-  for (const std::int64_t count : {10, 50'000, (2 << 20) + 1}) {
+  for (const std::int64_t count : {10, 50'000, (1 << 20) + 1}) {
     Tensor x = full({count}, 0.1 + comm.rank(), {.device = device});
     const Tensor all = zeros({3 * count}, {.device = device});
     comm.all_reduce(x, ReduceOp::avg);
