@@ -22,6 +22,8 @@ struct Combine {
   static constexpr std::size_t most_cuda_inputs = 256;  // their addresses travel with the launch
   static void cuda(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out,
                    void* stream);
+  // The same on the current stream.
+  static void cuda(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out);
   // Brings the code for so many inputs to the current GPU. Else its first launch does, and may wait for
   // everything that runs there, a collective among it.
   static void load_cuda(DType dtype, std::size_t inputs);

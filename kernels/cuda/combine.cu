@@ -91,8 +91,8 @@ void start(ReduceOp op, std::size_t count, std::span<const void* const> in, T* o
   const C scale = op == ReduceOp::avg ? C(1) / static_cast<C>(in.size()) : C(1);
   const auto blocks = static_cast<unsigned>(std::min((count + threads - 1) / threads, most_blocks));
   kernels::run(Combine::name, combine_kernel<T, known, room>,
-               {blocks, static_cast<unsigned>(threads), 0, static_cast<cudaStream_t>(stream)}, op, count, inputs,
-               static_cast<int>(in.size()), static_cast<int>(deep), scale, out);
+               {blocks, static_cast<unsigned>(threads), 0, static_cast<cudaStream_t>(stream)}, op, count,
+               inputs, static_cast<int>(in.size()), static_cast<int>(deep), scale, out);
 }
 
 // Calls `f.template operator()<known, room>()`.
@@ -137,6 +137,10 @@ void Combine::cuda(ReduceOp op, DType dtype, std::size_t count, std::span<const 
       });
     }
   });
+}
+
+void Combine::cuda(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in, void* out) {
+  cuda(op, dtype, count, in, out, current_stream());
 }
 
 void Combine::load_cuda(DType dtype, std::size_t inputs) {

@@ -26,9 +26,10 @@ using View = const ConstBufferView&;
 [[noreturn]] void refuse_op(const char* operation, DType dtype);
 [[noreturn]] void refuse_rank(const char* operation, const char* which, int rank, int size);
 
-// On a device that the back end takes, and not null where it has elements.
+// On a device that the back end takes, if only by way of the host, and not null where it has elements.
 inline void check_buffer(const Backend& backend, const char* operation, const char* which, View buffer) {
-  if (!buffer.device.is_cpu() && !backend.takes(buffer.device))
+  if (!buffer.device.is_cpu() && backend.completion() == Backend::Completion::on_device &&
+      !backend.takes(buffer.device))
     refuse_device(backend, operation, which, buffer);
   if (buffer.data == nullptr && buffer.count != 0) refuse_null(operation, which, buffer);
 }

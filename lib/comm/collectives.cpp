@@ -22,16 +22,38 @@ struct Checked {
   Executor& executor;
   const ConstBufferView& in;
   const BufferView& out;
+  Blocks blocks;
   Backend::Call call;
   Summary summary;
   Body body;
 
   void run() const {
+    if (executor.stages(device())) return run_staged();
     executor.run(call, summary, [this] { return body(in, out, call); });
   }
   Work start() const {
+    if (executor.stages(device())) return start_staged();
     return executor.start(call, summary,
                           [body = body, in = in, out = out, call = call] { return body(in, out, call); });
+  }
+
+ private:
+  Device device() const { return in.device.is_cpu() ? out.device : in.device; }
+
+  void run_staged() const {
+    const auto ready = Staging::mark(device(), call);
+    executor.run(call, summary, [&] {
+      executor.staging().run(device(), blocks, in, out, call, ready, body);
+      return Work();
+    });
+  }
+  Work start_staged() const {
+    return executor.start(call, summary,
+                          [&executor = executor, gpu = device(), ready = Staging::mark(device(), call),
+                           blocks = blocks, body = body, in = in, out = out, call = call] {
+                            executor.staging().run(gpu, blocks, in, out, call, ready, body);
+                            return Work();
+                          });
   }
 };
 
@@ -49,9 +71,11 @@ struct Communicator::Calls {
 
   template <typename Body>
   Checked<Body> checked(const char* name, const ConstBufferView& in, const BufferView& out,
-                        const Options& options, const Summary& summary, Body body) const {
-    return {*comm.executor_, in, out, comm.call(name, options), summary, body};
+                        const Blocks& blocks, const Options& options, const Summary& summary,
+                        Body body) const {
+    return {*comm.executor_, in, out, blocks, comm.call(name, options), summary, body};
   }
+  std::size_t ranks() const { return static_cast<std::size_t>(comm.size()); }
 
   auto all_reduce(View in, const BufferView& out, ReduceOp op, const Options& options) const {
     constexpr auto name = "all_reduce";
@@ -61,7 +85,7 @@ struct Communicator::Calls {
     check_same_count(name, in, out);
     check_op(name, op, in.dtype);
     if (in.data != out.data) check_no_overlap(name, in, out);
-    return checked(name, in, out, options, {in.dtype, in.bytes()},
+    return checked(name, in, out, Blocks::in_place(), options, {in.dtype, in.bytes()},
                    [b = backend, op](View in, const BufferView& out, const Backend::Call& call) {
                      return b->all_reduce(in, out, op, call);
                    });
@@ -75,14 +99,15 @@ struct Communicator::Calls {
     check_blocks(name, "in", in, "out", out, comm.size());
     check_op(name, op, in.dtype);
     check_no_overlap(name, in, out);
-    return checked(name, in, out, options, {in.dtype, in.bytes()},
+    return checked(name, in, out, {ranks(), 1, ranks()}, options, {in.dtype, in.bytes()},
                    [b = backend, op](View in, const BufferView& out, const Backend::Call& call) {
                      return b->reduce_scatter(in, out, op, call);
                    });
   }
 
   auto gather_all(View in, const BufferView& out, const Options& options) const {
-    return checked("all_gather", in, out, options, {out.dtype, out.bytes()},
+    return checked("all_gather", in, out, {1, ranks(), ranks(), comm.rank()}, options,
+                   {out.dtype, out.bytes()},
                    [b = backend](View in, const BufferView& out, const Backend::Call& call) {
                      return b->all_gather(in, out, call);
                    });
@@ -112,7 +137,8 @@ struct Communicator::Calls {
     constexpr auto name = "broadcast";
     check_buffer(*backend, name, "buffer", buffer);
     check_rank(name, "root", root, comm.size());
-    return checked(name, in, buffer, options, {buffer.dtype, buffer.bytes(), root},
+    return checked(name, in, buffer, Blocks::in_place(comm.rank() == root, comm.rank() != root), options,
+                   {buffer.dtype, buffer.bytes(), root},
                    [b = backend, root](View, const BufferView& buffer, const Backend::Call& call) {
                      return b->broadcast(buffer, root, call);
                    });
@@ -126,7 +152,7 @@ struct Communicator::Calls {
     check_same_count(name, in, out);
     check_divisible(name, "in", in, comm.size());
     check_no_overlap(name, in, out);
-    return checked(name, in, out, options, {in.dtype, in.bytes()},
+    return checked(name, in, out, {ranks(), ranks(), ranks()}, options, {in.dtype, in.bytes()},
                    [b = backend](View in, const BufferView& out, const Backend::Call& call) {
                      return b->all_to_all(in, out, call);
                    });
@@ -142,7 +168,8 @@ struct Communicator::Calls {
       check_blocks(name, "out", out, "in", in, comm.size());
       check_no_overlap(name, in, out);
     }
-    return checked(name, in, out, options, {in.dtype, std::max(in.bytes(), out.bytes()), root},
+    return checked(name, in, out, {1, comm.rank() == root ? ranks() : 0, ranks()}, options,
+                   {in.dtype, std::max(in.bytes(), out.bytes()), root},
                    [b = backend, root](View in, const BufferView& out, const Backend::Call& call) {
                      return b->gather(in, out, root, call);
                    });
@@ -158,7 +185,8 @@ struct Communicator::Calls {
       check_blocks(name, "in", in, "out", out, comm.size());
       check_no_overlap(name, in, out);
     }
-    return checked(name, in, out, options, {out.dtype, std::max(in.bytes(), out.bytes()), root},
+    return checked(name, in, out, {comm.rank() == root ? ranks() : 0, 1, ranks()}, options,
+                   {out.dtype, std::max(in.bytes(), out.bytes()), root},
                    [b = backend, root](View in, const BufferView& out, const Backend::Call& call) {
                      return b->scatter(in, out, root, call);
                    });
@@ -166,7 +194,7 @@ struct Communicator::Calls {
 
   auto barrier(const Options& options) const {
     return checked(
-        "barrier", no_input, none, options, {},
+        "barrier", no_input, none, {}, options, {},
         [b = backend](View, const BufferView&, const Backend::Call& call) { return b->barrier(call); });
   }
 
@@ -178,9 +206,13 @@ struct Communicator::Calls {
     if (from >= 0) sender = comm.endpoint(from, comm.received_);
     const Backend::Call call{name, to >= 0 ? receiver.message : sender.message,
                              options.timeout.value_or(comm.timeout_), options.stream};
-    comm.executor_->run(
-        call, {to >= 0 ? in.dtype : out.dtype, std::max(in.bytes(), out.bytes()), std::max(to, from)},
-        [&] { return backend->send_recv(in, receiver, out, sender, call); });
+    const Blocks whole{to >= 0 ? 1u : 0u, from >= 0 ? 1u : 0u, 1, -1, true, true};
+    const auto body = [&](View in, const BufferView& out, const Backend::Call& call) {
+      return backend->send_recv(in, receiver, out, sender, call);
+    };
+    const Summary summary{to >= 0 ? in.dtype : out.dtype, std::max(in.bytes(), out.bytes()),
+                          std::max(to, from)};
+    Checked<decltype(body)>{*comm.executor_, in, out, whole, call, summary, body}.run();
   }
 };
 

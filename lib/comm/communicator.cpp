@@ -7,6 +7,7 @@
 
 #include "comm/executor.h"
 #include "comm/self/self.h"
+#include "kernels/memory.h"
 #include "tutti/core/error.h"
 
 namespace tutti {
@@ -66,6 +67,10 @@ Communicator Communicator::shrink(const Options& options) {
 std::shared_ptr<void> Communicator::allocate(std::size_t bytes, Device device) {
   Backend& backend = executor_->backend();
   if (device.is_cpu()) return backend.allocate(bytes);
+  if (executor_->stages(device)) {
+    return {kernels::launch<kernels::Allocate>(device, bytes),
+            [device, bytes](void* data) { kernels::launch<kernels::Free>(device, data, bytes); }};
+  }
   if (!backend.takes(device)) {
     throw DeviceError(
         fmt::format("allocate: the back end {} has no memory on {}", backend.name(), device.str()));

@@ -9,6 +9,7 @@
 
 #include "comm/flight_recorder.h"
 #include "comm/progress.h"
+#include "comm/staging.h"
 #include "tutti/comm/backend.h"
 
 namespace tutti::comm {
@@ -23,6 +24,11 @@ class Executor : public std::enable_shared_from_this<Executor> {
   ~Executor();
 
   Backend& backend() { return *backend_; }
+  // Whether collectives of buffers on `device` go through the host's memory.
+  bool stages(Device device) const {
+    return device.is_cuda() && backend_->completion() != Backend::Completion::on_device;
+  }
+  Staging& staging() { return staging_; }
   const FlightRecorder& recorder() const { return recorder_; }
 
   // Runs `body()`, which returns a Work, and waits for it.
@@ -57,6 +63,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   void failed(std::uint64_t record);
 
   std::unique_ptr<Backend> backend_;
+  Staging staging_{*backend_};
   FlightRecorder recorder_;
   mutable std::mutex mutex_;
   std::atomic<bool> failed_ = false;

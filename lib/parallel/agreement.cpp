@@ -17,7 +17,8 @@ namespace {
 std::string describe(const NamedTensors& tensors) {
   std::string text;
   for (const auto& [name, tensor] : tensors) {
-    text += fmt::format("{} {} {}\n", name, name_of(tensor.dtype()), tensor.shape().str());
+    text += fmt::format("{} {} {}{}\n", name, name_of(tensor.dtype()), tensor.shape().str(),
+                        tensor.device().is_cuda() ? " cuda" : "");
   }
   return text;
 }

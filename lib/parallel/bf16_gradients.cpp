@@ -2,6 +2,7 @@
 
 #include "kernels/combine.h"
 #include "parallel/flat.h"
+#include "parallel/under_way.h"
 #include "tutti/core/error.h"
 #include "tutti/core/tree.h"
 #include "tutti/parallel/gradient_hook.h"
@@ -17,23 +18,29 @@ class Bf16Reduction : public GradientHook::Reduction {
       : gradients_(gradients),
         comm_(comm),
         slice_((gradients.numel() + comm.size() - 1) / comm.size()),
-        sent_(parallel::shared_flat(comm, DType::bf16, slice_ * comm.size())),
-        received_(parallel::shared_flat(comm, DType::bf16, slice_ * comm.size())) {}
+        sent_(parallel::shared_flat(comm, {DType::bf16, gradients.device()}, slice_ * comm.size())),
+        received_(parallel::shared_flat(comm, {DType::bf16, gradients.device()}, slice_ * comm.size())) {}
 
   void start() override {
     parallel::part_of(sent_, 0, gradients_.shape()).copy_(gradients_);
-    work_ = comm_.all_to_all_async(sent_, received_);
+    under_way_.start(comm_.all_to_all_async(sent_, received_), sent_.device());
   }
 
   void finish() override {
-    work_.wait();
-    work_ = {};
+    under_way_.follow();
     add_up(0, static_cast<std::size_t>(comm_.size()));
     parallel::part_of(sent_, comm_.rank() * slice_, {slice_}).copy_(block(0));
-    comm_.all_gather(sent_);
+    if (sent_.device().is_cpu()) {
+      comm_.all_gather(sent_);
+    } else {
+      under_way_.start(comm_.all_gather_async(sent_), sent_.device());
+      under_way_.follow();
+    }
     gradients_.copy_(parallel::part_of(sent_, 0, gradients_.shape()));
   }
 
+  void watch() override { under_way_.watch(); }
+  void settle() override { under_way_.settle(); }
   std::size_t bytes() const override { return sent_.storage()->bytes() + received_.storage()->bytes(); }
 
  private:
@@ -56,7 +63,7 @@ class Bf16Reduction : public GradientHook::Reduction {
   Communicator& comm_;
   std::int64_t slice_;  // of each rank
   Tensor sent_, received_;
-  comm::Work work_;
+  parallel::UnderWay under_way_;
 };
 
 }  // namespace

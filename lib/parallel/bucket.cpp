@@ -21,10 +21,9 @@ Bucket::Bucket(NamedTensors parameters, const Reducing& reducing)
       layout_(parameters_, reducing.sharded ? reducing.comm.size() : 1),
       aside_(parameters_.size()),
       ready_(parameters_.size(), false) {
-  const DType dtype = parameters_[0].tensor.dtype();
   const bool alone = reducing.comm.size() == 1;
   if (reducing.slots) {
-    reducing.slots->reserve(bytes());
+    reducing.slots->reserve(bytes(), options().device);
   } else {
     levels_.push_back(make_level(true));
     // Asked of one rank too: what it refuses, it refuses in any world.
@@ -34,14 +33,18 @@ Bucket::Bucket(NamedTensors parameters, const Reducing& reducing)
   if (!reducing.sharded) return;
   const bool in_place = !levels_.empty() && (alone || hooked_);
   share_ = in_place ? part_of(levels_[0].flat, reducing.comm.rank() * layout_.share, {layout_.share})
-                    : shared_flat(reducing.comm, dtype, layout_.share);
+                    : shared_flat(reducing.comm, options(), layout_.share);
+}
+
+TensorOptions Bucket::options() const {
+  const Tensor& one = parameters_[0].tensor;
+  return {one.dtype(), one.device()};
 }
 
 Bucket::Level Bucket::make_level(bool in_shared_memory) const {
-  const DType dtype = parameters_[0].tensor.dtype();
   Level level;
-  level.flat = in_shared_memory ? shared_flat(reducing_.comm, dtype, layout_.total)
-                                : zeros({layout_.total}, {.dtype = dtype});
+  level.flat = in_shared_memory ? shared_flat(reducing_.comm, options(), layout_.total)
+                                : zeros({layout_.total}, options());
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     level.gradients.push_back(part_of(level.flat, layout_.offsets[i], parameters_[i].tensor.shape()));
   }
@@ -99,7 +102,7 @@ void Bucket::complete(std::size_t level) {
     if (stale(parameter)) {
       gradient.zero_();
     } else if (!arrived(parameter)) {
-      gradient.add_(zeros({}, {.dtype = gradient.dtype()}));  // else -0 stays, which + 0 is 0 in other worlds
+      gradient.add_(zeros({}, options()));  // else -0 stays, which + 0 is 0 in other worlds
     }
     stale(parameter) = false;
   }
@@ -156,7 +159,7 @@ void Bucket::start() {
   Communicator& comm = reducing_.comm;
   Tensor flat = levels_.empty() ? Tensor() : levels_[0].flat;
   if (!flat.defined()) {
-    flat = reducing_.slots->take(*this, parameters_[0].tensor.dtype(), layout_.total);
+    flat = reducing_.slots->take(*this, this->options(), layout_.total);
     collect(flat);
     if (comm.size() == 1) share_.copy_(flat);
   }
@@ -165,11 +168,11 @@ void Bucket::start() {
   if (hooked_) {
     hooked_->start();
   } else if (reducing_.sharded && reducing_.overlap) {
-    work_ = comm.reduce_scatter_async(flat, share_, ReduceOp::sum, options);
+    reductions_.start(comm.reduce_scatter_async(flat, share_, ReduceOp::sum, options), flat.device());
   } else if (reducing_.sharded) {
     comm.reduce_scatter(flat, share_, ReduceOp::sum, options);
   } else if (reducing_.overlap) {
-    work_ = comm.all_reduce_async(flat, ReduceOp::sum, options);
+    reductions_.start(comm.all_reduce_async(flat, ReduceOp::sum, options), flat.device());
   } else {
     comm.all_reduce(flat, ReduceOp::sum, options);
   }
@@ -180,8 +183,17 @@ void Bucket::start() {
 void Bucket::finish() {
   if (!std::exchange(under_way_, false)) return;
   if (hooked_) return hooked_->finish();
-  work_.wait();
-  work_ = {};
+  reductions_.follow();
+}
+
+void Bucket::watch() {
+  if (hooked_) hooked_->watch();
+  reductions_.watch();
+}
+
+void Bucket::settle() {
+  if (hooked_) hooked_->settle();
+  reductions_.settle();
 }
 
 void Bucket::show() {

@@ -9,6 +9,7 @@
 
 #include "parallel/layout.h"
 #include "parallel/slots.h"
+#include "parallel/under_way.h"
 #include "tutti/comm/communicator.h"
 #include "tutti/parallel/gradient_hook.h"
 #include "tutti/tensor/named_tensor.h"
@@ -56,7 +57,11 @@ class Bucket {
 
   // Sums level 0 over the ranks.
   void start();
+  // What is computed from here on finds the sum.
   void finish();
+  // Throws what became of the sums of a GPU by now; `settle` waits for them.
+  void watch();
+  void settle();
   // Hands the sum to the parameters; none where it is sharded.
   void show();
   // Of the gradients that are kept, and of what a hook needs to reduce them.
@@ -76,6 +81,7 @@ class Bucket {
     bool stale, arrived;
   };
 
+  TensorOptions options() const;
   Level make_level(bool in_shared_memory) const;
   void collect(const Tensor& flat);
 
@@ -88,7 +94,7 @@ class Bucket {
   std::size_t ready_count_ = 0;
   Tensor share_;
   std::unique_ptr<GradientHook::Reduction> hooked_;
-  comm::Work work_;
+  UnderWay reductions_;
   bool under_way_ = false;
 };
 

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 
 #include "nn/walk.h"
+#include "parallel/flat.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
 
@@ -45,15 +45,23 @@ void Buffers::find_moving(std::size_t leaf) {
   }
 }
 
-std::vector<double> Buffers::contribution(std::size_t leaf) const {
+Tensor Buffers::contribution(std::size_t leaf) const {
   const bool first = ranks_.first() == 0 && leaf == 0;
-  std::vector<double> values;
+  std::int64_t count = 0;
+  Device device;
+  for (const auto& buffer : buffers_) {
+    if (!buffer.moves) continue;
+    count += buffer.tensor.numel();
+    device = buffer.tensor.device();
+  }
+  if (count == 0) return {};
+  const Tensor values = zeros({count}, {DType::f64, device});
+  std::int64_t at = 0;
   for (const auto& buffer : buffers_) {
     if (!buffer.moves) continue;
     const bool counts = is_floating_point(buffer.tensor.dtype()) || first;
-    for (const double value : buffer.tensor.to(DType::f64).to_vector<double>()) {
-      values.push_back(counts ? value : 0);
-    }
+    if (counts) part_of(values, at, buffer.tensor.shape()).copy_(buffer.tensor.detach());
+    at += buffer.tensor.numel();
   }
   return values;
 }
@@ -65,7 +73,7 @@ void Buffers::end_micro_batch(std::size_t leaf, const TreeSchedule& schedule) {
   for (std::size_t i = 0; i < schedule.merges(leaf); ++i) {
     const auto top = std::move(sums_.back());
     sums_.pop_back();
-    std::ranges::transform(sums_.back(), top, sums_.back().begin(), std::plus());
+    if (top.defined()) sums_.back().add_(top);
   }
   if (leaf + 1 == schedule.leaves()) return;
   for (auto& buffer : buffers_) {
@@ -76,16 +84,20 @@ void Buffers::end_micro_batch(std::size_t leaf, const TreeSchedule& schedule) {
 }
 
 void Buffers::end_step(Communicator& comm) {
-  auto& sum = sums_.front();
-  if (!sum.empty() && comm.size() > 1) comm.all_reduce(sum);
-  auto value = sum.cbegin();
+  const Tensor sum = sums_.front();
+  if (!sum.defined()) return;
+  if (comm.size() > 1 && sum.device().is_cpu()) comm.all_reduce(sum);
+  if (comm.size() > 1 && sum.device().is_cuda()) {
+    reductions_.start(comm.all_reduce_async(sum), sum.device());
+    reductions_.follow();
+  }
+  std::int64_t at = 0;
   for (auto& buffer : buffers_) {
     if (!buffer.moves) continue;
     Tensor& tensor = buffer.tensor;
     const double scale = is_floating_point(tensor.dtype()) ? 1.0 / ranks_.count() : 1.0;
-    std::vector<double> mean(static_cast<std::size_t>(tensor.numel()));
-    for (double& one : mean) one = *value++ * scale;
-    tensor.copy_(from_host(ConstBufferView(mean), tensor.shape()));
+    tensor.copy_(part_of(sum, at, tensor.shape()).mul_(scale));
+    at += tensor.numel();
   }
 }
 

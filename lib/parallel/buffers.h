@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "parallel/tree_schedule.h"
+#include "parallel/under_way.h"
 #include "tutti/comm/communicator.h"
 #include "tutti/nn/module.h"
 
@@ -23,6 +24,8 @@ class Buffers {
   void end_micro_batch(std::size_t leaf, const TreeSchedule& schedule);
   // Behind the last one. A collective call if a buffer has changed.
   void end_step(Communicator& comm);
+  // Throws what became of the sums of a GPU by now.
+  void watch() { reductions_.watch(); }
 
  private:
   struct Buffer {
@@ -36,11 +39,13 @@ class Buffers {
   };
 
   void find_moving(std::size_t leaf);
-  std::vector<double> contribution(std::size_t leaf) const;
+  Tensor contribution(std::size_t leaf) const;
 
   LogicalRanks ranks_;
   std::vector<Buffer> buffers_;
-  std::vector<std::vector<double>> sums_;  // of finished subtrees
+  std::vector<Tensor>
+      sums_;  // of finished subtrees, in f64, the buffers side by side; undefined where none moves
+  UnderWay reductions_;
 };
 
 }  // namespace tutti::parallel

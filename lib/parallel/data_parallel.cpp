@@ -89,6 +89,7 @@ NamedTensors DataParallel::shard(const NamedTensors& parameters) const {
 double DataParallel::clip_grad_norm_(double max_norm) {
   using kernels::SumSquares;
   optim::check_max_norm(max_norm);
+  engine_->settle();
   const bool sharded = engine_->options.shard != Shard::none;
   std::vector<double> squares;
   std::vector<optim::GradSquares> gradients;
@@ -119,6 +120,7 @@ void DataParallel::step(optim::Optimizer& optimizer) {
 }
 
 void DataParallel::check_divergence() {
+  engine_->settle();
   NamedTensors state = model_.state_dict();
   // Of sharded parameters no rank has what another one has.
   if (engine_->gathering) {

@@ -120,8 +120,20 @@ void DataParallel::Engine::run(const Tensor& loss, double weight) {
   if (weight == 0) return gathering && gathering->even() ? run_idle(loss) : void();
   empty_ = false;
   if (loss.numel() != 1) return loss.backward();  // says what is wrong
-  losses_.back() += loss.item<double>() * weight;
+  loss_reader_.begin(loss);
   go_back(loss, weight / ranks.count());
+  losses_.back() += loss_reader_.finish([this] { watch(); }) * weight;
+}
+
+void DataParallel::Engine::watch() {
+  for (auto& bucket : buckets) bucket.watch();
+  for (auto& part : shards) part.watch();
+  buffers_.watch();
+}
+
+void DataParallel::Engine::settle() {
+  for (auto& bucket : buckets) bucket.settle();
+  for (auto& part : shards) part.settle();
 }
 
 void DataParallel::Engine::run_idle(const Tensor& loss) {

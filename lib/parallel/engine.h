@@ -11,6 +11,7 @@
 #include "parallel/bucket.h"
 #include "parallel/buffers.h"
 #include "parallel/gathering.h"
+#include "parallel/number_reader.h"
 #include "parallel/randomness.h"
 #include "parallel/sharded_parameters.h"
 #include "parallel/tree_schedule.h"
@@ -29,6 +30,8 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   void end_iteration(std::size_t leaf);
   void backward(const Tensor& loss, double weight);
   void update(optim::Optimizer& optimizer);
+  // Before the host waits for a GPU, which may wait for the other ranks: waits for what they do, at most until its deadline.
+  void settle();
 
   // Bucket of a trained parameter, and its place there.
   struct Place {
@@ -76,6 +79,7 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   void complete(parallel::Bucket& bucket);
   void end_step();
   void meet();
+  void watch();
   void check_unused() const;
   [[noreturn]] void refuse(const std::string& why);
 
@@ -100,6 +104,7 @@ struct DataParallel::Engine : std::enable_shared_from_this<Engine> {
   bool reducing_ = false;       // and it is the step's last
   std::size_t next_ = 0;        // first bucket whose reduction has not started
   std::vector<double> losses_;  // of this rank's micro-batches
+  parallel::NumberReader loss_reader_;
   std::int64_t updates_before_ = 0;
   std::int64_t slice_updates_ = 0;    // by `update`
   std::int64_t updates_between_ = 0;  // of parameters, between the step before and this one

@@ -4,10 +4,12 @@
 
 namespace tutti::parallel {
 
-Tensor shared_flat(Communicator& comm, DType dtype, std::int64_t count) {
-  auto memory = comm.allocate(static_cast<std::size_t>(count) * size_of(dtype));
+Tensor shared_flat(Communicator& comm, const TensorOptions& options, std::int64_t count) {
+  const auto& [dtype, device] = options;
+  auto memory = comm.allocate(static_cast<std::size_t>(count) * size_of(dtype), device);
   void* data = memory.get();
-  Tensor flat = from_buffer({data, static_cast<std::size_t>(count), dtype}, {count}, std::move(memory));
+  Tensor flat =
+      from_buffer({data, static_cast<std::size_t>(count), dtype, device}, {count}, std::move(memory));
   return flat.zero_();
 }
 

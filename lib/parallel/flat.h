@@ -9,7 +9,11 @@
 namespace tutti::parallel {
 
 // `count` zeros in memory of `comm`.
-Tensor shared_flat(Communicator& comm, DType dtype, std::int64_t count);
+Tensor shared_flat(Communicator& comm, const TensorOptions& options, std::int64_t count);
+// As the elements of `like` are, and where they are.
+inline Tensor shared_flat(Communicator& comm, const Tensor& like, std::int64_t count) {
+  return shared_flat(comm, {like.dtype(), like.device()}, count);
+}
 
 // Elements [first, first + shape.numel()) of `flat`, unknown to the tape.
 inline Tensor part_of(const Tensor& flat, std::int64_t first, const Shape& shape) {

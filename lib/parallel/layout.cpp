@@ -19,7 +19,10 @@ std::vector<NamedTensors> plan_buckets(const NamedTensors& parameters, std::size
     const auto& tensor = parameter.tensor;
     const std::size_t size = static_cast<std::size_t>(tensor.numel()) * size_of(tensor.dtype());
     const std::size_t limit = plan.size() <= 1 ? first_bytes : bytes;
-    if (plan.empty() || filled + size > limit || plan.back()[0].tensor.dtype() != tensor.dtype()) {
+    const auto is_alike = [&](const Tensor& other) {
+      return other.dtype() == tensor.dtype() && other.device() == tensor.device();
+    };
+    if (plan.empty() || filled + size > limit || !is_alike(plan.back()[0].tensor)) {
       plan.emplace_back();
       filled = 0;
     }

@@ -8,7 +8,7 @@
 
 namespace tutti::parallel {
 
-// Cuts `parameters` into buckets of neighbours. Each has one dtype and, unless a single parameter is larger, at most
+// Cuts `parameters` into buckets of neighbours. Each has one dtype, is on one device and, unless a single parameter is larger, at most
 // `first_bytes` (the first) or `bytes`.
 std::vector<NamedTensors> plan_buckets(const NamedTensors& parameters, std::size_t first_bytes,
                                        std::size_t bytes);

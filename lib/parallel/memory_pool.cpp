@@ -4,13 +4,14 @@
 
 namespace tutti::parallel {
 
-std::shared_ptr<void> MemoryPool::take(std::size_t bytes) {
+std::shared_ptr<void> MemoryPool::take(std::size_t bytes, Device device) {
   Piece* best = nullptr;
   for (auto& piece : pieces_) {
-    const bool free = piece.memory.use_count() == 1, fits = piece.bytes >= bytes;
+    const bool free = piece.memory.use_count() == 1;
+    const bool fits = piece.bytes >= bytes && piece.device == device;
     if (free && fits && (!best || piece.bytes < best->bytes)) best = &piece;
   }
-  if (!best) best = &pieces_.emplace_back(Piece{comm_.allocate(bytes), bytes});
+  if (!best) best = &pieces_.emplace_back(Piece{comm_.allocate(bytes, device), bytes, device});
   return best->memory;
 }
 

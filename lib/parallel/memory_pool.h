@@ -15,7 +15,7 @@ class MemoryPool {
 
   // `bytes` of it or more, until the last pointer is gone. Ranks that take and give back the same in the same order get
   // corresponding pieces.
-  std::shared_ptr<void> take(std::size_t bytes);
+  std::shared_ptr<void> take(std::size_t bytes, Device device);
   std::size_t pieces() const { return pieces_.size(); }
   // Gives back what is not in use, but for the oldest `pieces` pieces.
   void shrink(std::size_t pieces);
@@ -26,6 +26,7 @@ class MemoryPool {
   struct Piece {
     std::shared_ptr<void> memory;
     std::size_t bytes;
+    Device device;
   };
 
   Communicator& comm_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "parallel/flat.h"
+#include "tutti/core/logging.h"
 
 namespace tutti::parallel {
 
@@ -10,16 +11,16 @@ ShardedParameters::ShardedParameters(const Bucket& bucket, Communicator& comm, M
     : pool_(pool), begin_(comm.rank() * bucket.layout().share) {
   const Layout& layout = bucket.layout();
   const NamedTensors& parameters = bucket.parameters();
-  const DType dtype = parameters[0].tensor.dtype();
-  const Tensor whole = shared_flat(comm, dtype, layout.total);
+  const Tensor& like = parameters[0].tensor;
+  const Tensor whole = shared_flat(comm, like, layout.total);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const Tensor& parameter = parameters[i].tensor;
     part_of(whole, layout.offsets[i], parameter.shape()).copy_(parameter);
   }
   if (pool) {
-    share_ = shared_flat(comm, dtype, layout.share).copy_(part_of(whole, begin_, {layout.share}));
-    flat_ = Tensor(Storage::external(nullptr, whole.storage()->bytes(), whole.device(), nullptr), dtype,
-                   whole.shape(), {1}, 0);
+    share_ = shared_flat(comm, like, layout.share).copy_(part_of(whole, begin_, {layout.share}));
+    flat_ = Tensor(Storage::external(nullptr, whole.storage()->bytes(), whole.device(), nullptr),
+                   like.dtype(), whole.shape(), {1}, 0);
   } else {
     flat_ = whole;
     share_ = part_of(flat_, begin_, {layout.share});
@@ -42,7 +43,7 @@ ShardedParameters::ShardedParameters(const Bucket& bucket, Communicator& comm, M
 
 void ShardedParameters::start_gather(Communicator& comm) {
   if (pool_) {
-    auto memory = pool_->take(flat_.storage()->bytes());
+    auto memory = pool_->take(flat_.storage()->bytes(), flat_.device());
     void* const data = memory.get();
     flat_.storage()->set_memory(data, std::move(memory));
   }
@@ -50,19 +51,19 @@ void ShardedParameters::start_gather(Communicator& comm) {
   if (pool_ && comm.size() == 1) {
     comm.all_gather(share_, flat_);
   } else if (pool_) {
-    work_ = comm.all_gather_async(share_, flat_);
+    gathers_.start(comm.all_gather_async(share_, flat_), flat_.device());
   } else if (comm.size() > 1) {
-    work_ = comm.all_gather_async(flat_);
+    gathers_.start(comm.all_gather_async(flat_), flat_.device());
   }
 }
 
-void ShardedParameters::finish_gather() {
-  work_.wait();
-  work_ = {};
-}
-
+// On a GPU, what uses the memory next is queued behind what uses it now.
 void ShardedParameters::drop() {
-  work_ = {};
+  try {
+    gathers_.follow();
+  } catch (const std::exception& error) {
+    logging::write(logging::Level::warning, error.what());
+  }
   flat_.storage()->set_memory(nullptr, nullptr);
 }
 

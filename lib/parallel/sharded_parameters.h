@@ -7,6 +7,7 @@
 
 #include "parallel/bucket.h"
 #include "parallel/memory_pool.h"
+#include "parallel/under_way.h"
 
 namespace tutti::parallel {
 
@@ -24,7 +25,11 @@ class ShardedParameters {
 
   // Every rank gets the shares of the others.
   void start_gather(Communicator& comm);
-  void finish_gather();
+  // What is computed from here on finds them.
+  void finish_gather() { gathers_.follow(); }
+  // Throws what became of those of a GPU by now.
+  void watch() { gathers_.watch(); }
+  void settle() { gathers_.settle(); }
   // Doesn't throw: of a gathering that failed, the communicator's next collective tells.
   void drop();
   // What was changed in the whole parameters is taken over into this rank's share.
@@ -44,7 +49,7 @@ class ShardedParameters {
   NamedTensors slices_;
   std::vector<Tensor> gradients_;  // of the slices
   std::vector<std::int64_t> firsts_;
-  comm::Work work_;
+  UnderWay gathers_;
 };
 
 }  // namespace tutti::parallel

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "parallel/flat.h"
 
@@ -15,9 +16,9 @@ class Slots {
   explicit Slots(Communicator& comm) : comm_(comm) {}
 
   // The next one, once the bucket that used it is done: as a tensor [count].
-  Tensor take(Bucket& user, DType dtype, std::int64_t count);
+  Tensor take(Bucket& user, const TensorOptions& options, std::int64_t count);
   // `bytes` is what a bucket needs.
-  void reserve(std::size_t bytes);
+  void reserve(std::size_t bytes, Device device);
   std::size_t bytes() const;
 
  private:
@@ -26,9 +27,16 @@ class Slots {
     Bucket* user = nullptr;
   };
 
+  struct Pair {
+    Device device;
+    std::array<Slot, 2> slots{};  // one is reduced while the other is filled
+    std::size_t next = 0;
+  };
+
+  Pair& on(Device device);
+
   Communicator& comm_;
-  std::array<Slot, 2> slots_;  // one is reduced while the other is filled
-  std::size_t next_ = 0;
+  std::vector<Pair> devices_;
 };
 
 }  // namespace tutti::parallel

@@ -1,6 +1,7 @@
 // Deadlines, NCCL's own errors, aborts; and what happens when.
 #include <future>
 
+#include "parallel/under_way.h"
 #include "tests/nccl/gpu_ranks.h"
 #include "tutti/core/error.h"
 
@@ -131,6 +132,72 @@ TEST_F(Nccl, StreamsAreOrderedWithoutTheHost) {
   });
 }
 
+// A stream of the thread's own, behind which it stands until it is told to go.
+class HeldStream {
+ public:
+  HeldStream() {
+    cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking);
+    fake::set_current_stream(stream_);
+    fake::enqueue(stream_, [gone = go_.get_future().share()] { gone.wait(); });
+  }
+  ~HeldStream() {
+    fake::set_current_stream(nullptr);
+    cudaStreamDestroy(stream_);
+  }
+  void go() { go_.set_value(); }
+  cudaStream_t get() const { return stream_; }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+  std::promise<void> go_;
+};
+
+// As buckets of gradients are reduced while a backward pass is queued, which is what the thread's own stream runs.
+TEST_F(Nccl, ReductionsAreOrderedWithTheThreadsStream) {
+  on_whole_gpus(2, [](Communicator& comm) {
+    HeldStream compute;
+    std::vector<std::vector<float>> buckets(3, std::vector<float>(1000));
+    std::vector<float> after;
+    parallel::UnderWay reductions;
+    for (auto& bucket : buckets) {
+      fake::enqueue(compute.get(), [&] { bucket.assign(1000, static_cast<float>(comm.rank() + 1)); });
+      reductions.start(comm.all_reduce_async(on_gpu(comm, bucket)), Device::cuda(comm.rank()));
+    }
+    reductions.follow();
+    std::promise<void> copied;
+    fake::enqueue(compute.get(), [&] {
+      for (const auto& bucket : buckets) after.push_back(bucket[999]);
+      copied.set_value();
+    });
+    EXPECT_THAT(buckets, ::testing::Each(std::vector<float>(1000)));  // the host has come here first
+    compute.go();
+    copied.get_future().wait();
+    EXPECT_THAT(after, ::testing::ElementsAre(3, 3, 3));
+    reductions.settle();
+    EXPECT_EQ(comm.flight_record().back().state, comm::FlightRecord::State::done);
+  });
+}
+
+TEST_F(Nccl, WhoOnlyLooksIsToldOfADeadline) {
+  const auto errors = on_gpus(2, [](Communicator& comm) {
+    comm.barrier();
+    if (comm.rank() == 1) return;
+    std::vector<float> values(10);
+    parallel::UnderWay reductions;
+    const comm::Options quick{.timeout = short_time};
+    reductions.start(comm.all_reduce_async(on_gpu(comm, values), ReduceOp::sum, quick), Device::cuda(0));
+    reductions.follow();
+    const auto look = [&] {
+      for (const auto end = std::chrono::steady_clock::now() + long_time;
+           std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(1ms)) {
+        reductions.watch();
+      }
+    };
+    EXPECT_THAT(look, ThrowsMessage<TimeoutError>(StartsWith("all_reduce #2: it was not done within")));
+  });
+  for (const auto& error : errors) EXPECT_NO_THROW(rethrow(error));
+}
+
 TEST_F(Nccl, ACommunicatorThatGoesWaitsForItsCollectives) {
   on_whole_gpus(2, [](Communicator& comm) {
     std::vector<float> values(10, 1.0f);
@@ -164,8 +231,11 @@ TEST_F(Nccl, MemoryIsRegisteredAndGivenBack) {
       comm.all_reduce(buffer, ReduceOp::sum, {.order = ReduceOrder::any});
       EXPECT_EQ(static_cast<float*>(memory.get())[9], 6.0f);
       comm.barrier();
+      EXPECT_EQ(fake::state().waits, 0);
+      comm.barrier();
     }
     comm.barrier();
+    EXPECT_EQ(fake::state().waits, 2);  // for kernels that use it still
     EXPECT_EQ(fake::state().registrations, 0);
     comm.barrier();
     longest[comm.rank()] = comm.allocate(40, Device::cuda(comm.rank()));

@@ -18,11 +18,15 @@ struct State {
   // What is made and not yet given back.
   std::atomic<int> streams, events, communicators, registrations, allocations;
   std::atomic<int> reductions;  // that NCCL was asked for
+  std::atomic<int> waits;       // of the host, for a GPU
 };
 
 State& state();
 
 // Behind what is on `stream`; null is the default stream.
 void enqueue(cudaStream_t stream, std::function<void()> task);
+
+// What this thread computes goes there.
+void set_current_stream(cudaStream_t stream);
 
 }  // namespace tutti::fake

@@ -7,6 +7,9 @@
 #include <vector>
 
 #include "kernels/combine.h"
+#include "kernels/copy_queue.h"
+#include "kernels/cuda/stream.h"
+#include "kernels/memory.h"
 #include "tests/nccl/fake.h"
 #include "tutti/core/error.h"
 
@@ -33,6 +36,7 @@ struct Flag {
 };
 
 thread_local int current_gpu = 0;
+thread_local cudaStream_t current = nullptr;
 
 }  // namespace
 
@@ -110,7 +114,30 @@ void kernels::Combine::cuda(ReduceOp op, DType dtype, std::size_t count, std::sp
                 });
 }
 
+void kernels::Combine::cuda(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in,
+                            void* out) {
+  cuda(op, dtype, count, in, out, current_stream());
+}
+
 void kernels::Combine::load_cuda(DType, std::size_t) {}
+
+void fake::set_current_stream(cudaStream_t stream) { current = stream; }
+cudaStream_t kernels::current_stream() { return current; }
+void* kernels::CurrentStream::cuda() { return current; }
+
+// Over NCCL nothing goes through the host's memory.
+kernels::StreamMark kernels::MarkStream::cuda(void*) { throw DeviceError("the fake marks no streams"); }
+std::unique_ptr<kernels::CopyQueue> kernels::MakeCopyQueue::cuda() {
+  throw DeviceError("the fake copies nothing");
+}
+void* kernels::Allocate::cuda(std::size_t bytes) { return Allocate::cpu(bytes); }
+void kernels::Free::cuda(void* data, std::size_t bytes) noexcept { Free::cpu(data, bytes); }
+void kernels::SetZero::cuda(void* data, std::size_t bytes) { SetZero::cpu(data, bytes); }
+void kernels::CopyBytes::cuda(void* to, Device, const void* from, Device, std::size_t bytes) {
+  CopyBytes::cpu(to, {}, from, {}, bytes);
+}
+bool kernels::Pin::cuda(void*, std::size_t) { return false; }
+void kernels::Unpin::cuda(void*) noexcept {}
 
 }  // namespace tutti
 
@@ -132,6 +159,14 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->uuid.bytes[0] = static_cast<char>(state().one_card ? 1 : device + 1);
   return cudaSuccess;
 }
+cudaError_t cudaGetDevice(int* device) {
+  *device = current_gpu;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceSynchronize() {
+  ++state().waits;
+  return cudaSuccess;  // what was given back is the heap's
+}
 cudaError_t cudaGetLastError() { return cudaSuccess; }
 const char* cudaGetErrorString(cudaError_t) { return "a fake error"; }
 const char* cudaGetErrorName(cudaError_t) { return "cudaErrorFake"; }
@@ -144,6 +179,13 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete stream;
   --state().streams;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  ++state().waits;
+  Flag passed;
+  enqueue(stream, [&] { passed.raise(); });
+  passed.wait();
   return cudaSuccess;
 }
 cudaError_t cudaStreamQuery(cudaStream_t stream) { return stream->idle() ? cudaSuccess : cudaErrorNotReady; }

@@ -60,6 +60,7 @@ class Nccl : public ::testing::Test {
     fake::state().gpus = 8;
     fake::state().one_card = false;
     fake::state().async_error = ncclSuccess;
+    fake::state().waits = 0;
   }
   void TearDown() override {
     EXPECT_EQ(fake::state().streams, 0);

@@ -15,7 +15,7 @@
 namespace tutti::comm {
 
 /// One rank's end of a group. Counts are checked, buffers are on one device that `takes` allows, and pointers
-/// valid when a call arrives. `in` and `out` do not overlap, with two exceptions: all_reduce may get the same memory twice, and
+/// valid when a call arrives; what lies on another GPU has come to the CPU, unless collectives are done `on_device`. `in` and `out` do not overlap, with two exceptions: all_reduce may get the same memory twice, and
 /// all_gather may get as `in` the block of `out` that belongs to this rank. `Call` carries the identity of a
 /// collective for errors and for the detection of mismatched calls. Used by one thread at a time, which need
 /// not always be the same one.
@@ -30,6 +30,7 @@ class Backend {
     std::chrono::milliseconds timeout;
     Stream stream = nullptr;
     ReduceOrder order = ReduceOrder::tree;
+    std::uint32_t pieces = 0;  ///< of which this call is one; 0 for a whole collective
   };
 
   /// The other end of a message, and the number of the message on its ordered pair of ranks, from 1.

@@ -27,9 +27,12 @@ class Executor;
 /// five, whatever the back end, the count and the position; bf16 and f16 are summed in f32.
 /// `Options::order` gives that up for the engine's own order.
 ///
+/// Buffers may lie on a GPU: NCCL takes those of its own, every other back end all of them, by way of the host's memory. They
+/// are read behind what is queued on the calling thread's stream there, and are ready for any when the collective is done.
+///
 /// Each collective has a form `..._async` that returns a `comm::Work` at once. The collectives of a communicator run
 /// one after another, in the order of the calls, blocking ones and others alike, whatever order the works are waited
-/// for in. On the CPU back ends a thread of the communicator's own runs them, from the first such call on. The
+/// for in. On all back ends but NCCL a thread of the communicator's own runs them, from the first such call on. The
 /// buffers belong to the collective until its work is done.
 ///
 /// Every collective throws ShapeError (sizes, root, overlap, null pointers), DTypeError and DeviceError for
@@ -118,9 +121,10 @@ class Communicator {
   /// \throws CommError where the back end has no such thing, or when this rank came too late.
   Communicator shrink(const comm::Options& options = {});
 
-  /// Memory in which collectives run without a copy (shared among ranks where the back end can).
+  /// Memory in which collectives run without a copy (shared among ranks where the back end can; known to NCCL); on a GPU
+  /// without NCCL, plain memory there.
   /// It lives as long as the returned pointer, beyond the communicator if need be.
-  /// \throws DeviceError where there is not so much memory, or the back end does not take `device`.
+  /// \throws DeviceError where there is not so much memory, or `device` is a GPU that NCCL serves another rank with.
   std::shared_ptr<void> allocate(std::size_t bytes, Device device = {});
 
   /// Makes every wait of this group fail with `reason`: for a rank that gives up and wants its peers to know.

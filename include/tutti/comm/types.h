@@ -9,7 +9,8 @@
 
 namespace tutti::comm {
 
-/// A queue of work on a device: a `cudaStream_t`, or null for the host and for the device's default stream.
+/// A queue of work on a device: a `cudaStream_t`. Null for the host; as the `Options` of a GPU's collective, for the stream
+/// that the calling thread queues its work on; as the argument of `Work::wait_on`, for the device's default stream.
 using Stream = void*;
 
 /// Options of one collective.

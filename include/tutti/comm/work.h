@@ -40,7 +40,7 @@ class [[nodiscard]] Work {
     if (pending_) wait_for_pending(timeout);
   }
 
-  /// Makes `stream` wait for the collective; the host goes on at once. On the CPU the same as `wait()`.
+  /// Makes `stream` wait for the collective; the host goes on at once. The same as `wait()` on all back ends but NCCL.
   void wait_on(Stream stream);
 
   bool done() const;

@@ -94,7 +94,7 @@ class DataParallel {
   MicroBatches micro_batches();
 
   /// Computes the gradients of one micro-batch and, with the last one of this rank, those of the global batch: it
-  /// returns when they are there. A collective call. `weight` is for micro-batches that are not all of one size: the
+  /// returns when they are there; on a GPU, for what this thread queues next. A collective call. `weight` is for micro-batches that are not all of one size: the
   /// samples of this one over the mean of all. Of one without samples it is 0, and `loss` does not count. The model is
   /// called for it all the same where it has buffers that change or `Shard::parameters` is chosen; there, `loss` has to
   /// depend on the model too.

@@ -26,8 +26,12 @@ class GradientHook {
     virtual ~Reduction() = default;
     /// Begins to sum the bucket over the ranks, and may return before that is done.
     virtual void start() = 0;
-    /// When it returns, the sum stands in the bucket of every rank.
+    /// When it returns, the sum stands in the bucket of every rank; or, on a GPU, for what this thread then queues.
     virtual void finish() = 0;
+    /// Where `finish` leaves collectives of a GPU under way: throws what became of them by now.
+    virtual void watch() {}
+    /// Waits for them.
+    virtual void settle() {}
     /// Of memory that it holds beside the bucket, for DataParallelStats.
     virtual std::size_t bytes() const { return 0; }
   };

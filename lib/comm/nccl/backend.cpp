@@ -7,6 +7,7 @@
 #include "comm/nccl/types.h"
 #include "comm/nccl/work.h"
 #include "kernels/combine.h"
+#include "kernels/cuda/stream.h"
 #include "kernels/launch.h"
 #include "tutti/core/error.h"
 
@@ -48,7 +49,8 @@ Work NcclBackend::on_gpu(const Call& call, Body body) {
   const NcclCall running(call);
   group_->check(running);
   try {
-    GpuEvent(static_cast<cudaStream_t>(call.stream)).hold(group_->stream());
+    GpuEvent(call.stream ? static_cast<cudaStream_t>(call.stream) : kernels::current_stream())
+        .hold(group_->stream());
     body(running);
     return Work(std::make_unique<NcclWork>(group_, running));
   } catch (const CommError&) {

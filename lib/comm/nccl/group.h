@@ -52,8 +52,8 @@ class NcclGroup : public std::enable_shared_from_this<NcclGroup> {
   // From any thread.
   void abort(std::string_view reason);
 
-  // Memory of the GPU that NCCL knows.
-  std::shared_ptr<void> allocate(std::size_t bytes);
+  // Memory of the GPU that NCCL knows. `for_kernels`: it is waited for those of others before it goes.
+  std::shared_ptr<void> allocate(std::size_t bytes, bool for_kernels = true);
   // `workspace_bytes` of it for the collective under way; the stream keeps those apart.
   std::byte* workspace();
 

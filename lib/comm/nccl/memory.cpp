@@ -8,8 +8,19 @@
 #include <algorithm>
 
 namespace tutti::comm {
+namespace {
 
-std::shared_ptr<void> NcclGroup::allocate(std::size_t bytes) {
+// Kernels that are queued may use the memory, and giving it back does not wait for them.
+void wait_for(Device gpu) noexcept {
+  int former = 0;
+  if (cudaGetDevice(&former) != cudaSuccess || cudaSetDevice(gpu.index()) != cudaSuccess) return;
+  cudaDeviceSynchronize();
+  cudaSetDevice(former);
+}
+
+}  // namespace
+
+std::shared_ptr<void> NcclGroup::allocate(std::size_t bytes, bool for_kernels) {
   const kernels::CurrentGpu current(gpu_);
   void* memory = nullptr;
   const ncclResult_t result = ncclMemAlloc(&memory, std::max<std::size_t>(bytes, 1));
@@ -18,7 +29,8 @@ std::shared_ptr<void> NcclGroup::allocate(std::size_t bytes) {
                                   ncclGetErrorString(result)));
   }
   // It may outlive the group, which then has forgotten it already.
-  std::shared_ptr<void> owner(memory, [group = weak_from_this()](void* data) {
+  std::shared_ptr<void> owner(memory, [group = weak_from_this(), gpu = gpu_, for_kernels](void* data) {
+    if (for_kernels) wait_for(gpu);
     if (const auto alive = group.lock()) alive->forget(data);
     ncclMemFree(data);
   });
@@ -40,7 +52,7 @@ void NcclGroup::forget(void* memory) noexcept {
 }
 
 std::byte* NcclGroup::workspace() {
-  if (!workspace_) workspace_ = allocate(workspace_bytes);
+  if (!workspace_) workspace_ = allocate(workspace_bytes, false);
   return static_cast<std::byte*>(workspace_.get());
 }
 

@@ -12,7 +12,6 @@ void NcclWork::wait(std::optional<std::chrono::milliseconds> timeout) {
   Pauses pauses;
   while (!poll()) {
     const Backend::Call& call = running_.call;
-    if (running_.late()) group_->fail_late(running_, "it was not done");
     if (std::chrono::steady_clock::now() >= patience) {
       throw TimeoutError(fmt::format("{} #{}: not done within {} ms; it goes on", call.name, call.sequence,
                                      timeout->count()),
@@ -47,6 +46,7 @@ bool NcclWork::poll() {
     group_->fail(running_, error.what());
   }
   group_->check(running_);
+  if (!passed && running_.late()) group_->fail_late(running_, "it was not done");
   finished_ = passed;
   return finished_;
 }

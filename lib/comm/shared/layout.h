@@ -74,7 +74,7 @@ struct Mailbox {
 
 // By which a rank knows the segment of its job.
 struct Preamble {
-  static constexpr std::uint64_t current_format = 0x0369'7474'7574'0001;
+  static constexpr std::uint64_t current_format = 0x0369'7474'7574'0002;
 
   std::uint64_t format;
   std::int32_t size;

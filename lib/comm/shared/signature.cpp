@@ -29,6 +29,7 @@ std::string name_of_key(std::uint64_t key) {
 
 std::string Signature::str() const {
   std::string text = fmt::format("{}({}[{}]", name_of_key(name), name_of(dtype), count);
+  if (pieces > 0) text += fmt::format(" in {} pieces", pieces);
   if (op != no_op) text += fmt::format(", {}", name_of(static_cast<ReduceOp>(op)));
   if (op != no_op && order == ReduceOrder::any) text += ", in any order";
   if (root >= 0) text += fmt::format(", root {}", root);
@@ -43,7 +44,8 @@ Signature make_signature(const Backend::Call& call, std::uint64_t count, DType d
           .dtype = dtype,
           .op = Signature::no_op,
           .order = call.order,
-          .direct = false};
+          .direct = false,
+          .pieces = call.pieces};
 }
 
 }  // namespace tutti::comm

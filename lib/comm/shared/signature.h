@@ -19,11 +19,13 @@ struct Signature {
   DType dtype;
   std::uint8_t op;
   ReduceOrder order;
-  bool direct;  // whether this rank's buffers lie where every rank reads and writes
+  bool direct;           // whether this rank's buffers lie where every rank reads and writes
+  std::uint32_t pieces;  // of the collective, of which this is one; 0 for all of it
 
   bool matches(const Signature& other) const {
     return name == other.name && count == other.count && sequence == other.sequence && root == other.root &&
-           dtype == other.dtype && op == other.op && (op == no_op || order == other.order);
+           dtype == other.dtype && op == other.op && (op == no_op || order == other.order) &&
+           pieces == other.pieces;
   }
   // "all_reduce(f32[10], sum)"
   std::string str() const;
