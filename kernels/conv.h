@@ -13,6 +13,7 @@ struct ConvArgs {
   DType dtype;
   std::int64_t n, groups, in, out;
   Window window;
+  bool tf32 = false;  // on a GPU, operands of f32 may lose their last 13 bits
 };
 
 // `bias` [groups * out] may be null.

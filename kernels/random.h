@@ -11,6 +11,9 @@ namespace tutti::kernels {
 
 struct RandomState {
   std::uint64_t seed, stream, position;
+  const RandomState* on_device = nullptr;  // where set, a kernel of a GPU reads there what counts
+
+  TUTTI_HOST_DEVICE RandomState now() const { return on_device ? *on_device : *this; }
 };
 
 // The f32 in [0, 1) that a word makes.

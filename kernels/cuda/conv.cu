@@ -14,10 +14,6 @@
 namespace tutti::kernels {
 namespace {
 
-// What Matmul::cuda takes for elements of T: T itself, once it takes bf16 and f16.
-template <typename T>
-using Factor = Arithmetic<T>;
-
 constexpr std::int64_t most_sums = std::int64_t{1} << 24;  // of a weight's gradient
 constexpr std::int64_t most_units = 16;
 constexpr std::int64_t narrow = 64;  // outputs, too few for a matrix
@@ -34,6 +30,7 @@ struct Product {
   Batched a, b, out;
   bool a_transposed = false, b_transposed = false;
   double beta = 0;
+  bool tf32 = false;
 };
 
 // A call for each group, or for each unit if they are fewer.
@@ -47,7 +44,7 @@ void multiply(const Product& p) {
   for (std::int64_t i = 0; i < (by_unit ? p.units : p.groups); ++i) {
     Matmul::cuda({p.dtype, by_unit ? p.groups : p.units, p.m, p.n, p.k, address(p.a, i), p.a.ld,
                   distance(p.a), p.a_transposed, address(p.b, i), p.b.ld, distance(p.b), p.b_transposed,
-                  const_cast<std::byte*>(address(p.out, i)), p.out.ld, distance(p.out), p.beta});
+                  const_cast<std::byte*>(address(p.out, i)), p.out.ld, distance(p.out), p.beta, p.tf32});
   }
 }
 
@@ -61,8 +58,8 @@ __global__ void add_units_kernel(const int units, const std::int64_t size, const
   out[i] = T(total);
 }
 
-template <typename S, typename F>
-__global__ void accumulate_kernel(const bool adds, const std::int64_t size, const F* __restrict__ products,
+template <typename S, typename T>
+__global__ void accumulate_kernel(const bool adds, const std::int64_t size, const T* __restrict__ products,
                                   S* sums) {
   const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i < size) sums[i] = (adds ? sums[i] : S(0)) + static_cast<S>(products[i]);
@@ -70,10 +67,8 @@ __global__ void accumulate_kernel(const bool adds, const std::int64_t size, cons
 
 template <typename T>
 class Convolution {
-  using F = Factor<T>;
-  using S = Arithmetic<T>;  // of sums
-  static constexpr bool converts = !std::is_same_v<T, F>;
-  static constexpr bool rounds = !std::is_same_v<S, F>;  // products to fewer digits than sums have
+  using S = Arithmetic<T>;                               // of sums
+  static constexpr bool rounds = !std::is_same_v<S, T>;  // products to fewer digits than sums have
 
  public:
   explicit Convolution(const ConvArgs& args)
@@ -86,58 +81,55 @@ class Convolution {
       return d.kernel == 1 && d.stride == 1 && d.padding == 0;
     };
     pointwise_ = is_pointwise(a_.window.y) && is_pointwise(a_.window.x);
-    const bool aligned = outputs_ * sizeof(F) % 16 == 0;
-    const bool in_place =
-        pointwise_ ? aligned || sizeof(F) >= 4 : aligned && outputs_ >= narrow && a_.groups == 1;
-    in_place_ = in_place && !converts;
+    const bool aligned = outputs_ * sizeof(T) % 16 == 0;
+    in_place_ = pointwise_ ? aligned || sizeof(T) >= 4 : aligned && outputs_ >= narrow && a_.groups == 1;
   }
 
   void forward(const T* x, const T* weight, const T* bias, T* out) const {
-    const Weight w(*this, weight);
     const std::int64_t results_of = a_.groups * a_.out;
     if (in_place_ && bias) {
       const auto dtype = dtype_of<T>;
       Copy::cuda({a_.n, results_of, outputs_}, dtype, {out, {results_of * outputs_, outputs_, 1}}, dtype,
                  {bias, {0, 1, 0}});
     }
-    for_pieces(columns_of_ + (in_place_ ? 0 : results_of), [&](const ImageUnits& u, F* columns) {
-      F* results = columns + u.units * columns_of_ * u.ld;
+    for_pieces(columns_of_ + (in_place_ ? 0 : results_of), [&](const ImageUnits& u, T* columns) {
+      T* results = columns + u.units * columns_of_ * u.ld;
       const Batched from = in_place_ && pointwise_ ? images(x, u.first, a_.in) : unfolded(x, u, columns);
       const Batched to = in_place_ ? images(out, u.first, a_.out) : rows(results, u, a_.out);
-      multiply({.dtype = dtype_of<F>,
+      multiply({.dtype = dtype_of<T>,
                 .units = u.units,
                 .groups = a_.groups,
                 .m = a_.out,
                 .n = u.each * outputs_,
                 .k = taps_,
-                .a = w.batched(),
+                .a = factor(weight),
                 .b = from,
                 .out = to,
-                .beta = in_place_ && bias ? 1.0 : 0.0});
-      if (!in_place_)
-        run_rows(name, place_kernel<T, F>, a_.window, u, outputs_, results_of, results, bias, out);
+                .beta = in_place_ && bias ? 1.0 : 0.0,
+                .tf32 = a_.tf32});
+      if (!in_place_) run_rows(name, place_kernel<T>, a_.window, u, outputs_, results_of, results, bias, out);
     });
   }
 
   void grad_of_images(const T* g, const T* weight, T* dx) const {
-    const Weight w(*this, weight);
-    for_pieces(columns_of_ + (in_place_ ? 0 : a_.groups * a_.out), [&](const ImageUnits& u, F* columns) {
+    for_pieces(columns_of_ + (in_place_ ? 0 : a_.groups * a_.out), [&](const ImageUnits& u, T* columns) {
       const bool direct = in_place_ && pointwise_;
       const Batched from =
           in_place_ ? images(g, u.first, a_.out) : gathered(g, u, columns + u.units * columns_of_ * u.ld);
       const Batched to = direct ? images(dx, u.first, a_.in) : rows(columns, u, taps_);
-      multiply({.dtype = dtype_of<F>,
+      multiply({.dtype = dtype_of<T>,
                 .units = u.units,
                 .groups = a_.groups,
                 .m = taps_,
                 .n = u.each * outputs_,
                 .k = a_.out,
-                .a = w.batched(),
+                .a = factor(weight),
                 .b = from,
                 .out = to,
-                .a_transposed = true});
+                .a_transposed = true,
+                .tf32 = a_.tf32});
       if (!direct)
-        run_rows(name, fold_kernel<T, F>, a_.window, u, a_.window.in(), a_.groups * a_.in, columns, dx);
+        run_rows(name, fold_kernel<T>, a_.window, u, a_.window.in(), a_.groups * a_.in, columns, dx);
     });
   }
 
@@ -164,13 +156,13 @@ class Convolution {
         const std::int64_t now =
             std::min(std::min(together, units - unit), (a_.n - first + of_unit - 1) / of_unit);
         const ImageUnits u{first, of_unit, now, count, a_.n, ld_of(count)};
-        F* results = columns.as<F>() + now * columns_of_ * u.ld;
+        T* results = columns.as<T>() + now * columns_of_ * u.ld;
         Batched from = direct ? images(g, first, a_.out) : gathered(g, u, results);
-        Batched to = direct ? images(x, first, a_.in) : unfolded(x, u, columns.as<F>());
+        Batched to = direct ? images(x, first, a_.in) : unfolded(x, u, columns.as<T>());
         if (direct) from.of_unit *= of_unit, to.of_unit *= of_unit;
         S* sum = sums + unit * weights_;
         const bool adds = i > 0 && !rounds;
-        multiply({.dtype = dtype_of<F>,
+        multiply({.dtype = dtype_of<T>,
                   .units = now,
                   .groups = a_.groups,
                   .m = a_.out,
@@ -180,9 +172,10 @@ class Convolution {
                   .b = to,
                   .out = {rounds ? products.as<void>() : sum, weights_, a_.out * taps_, taps_},
                   .b_transposed = true,
-                  .beta = adds ? 1.0 : 0.0});
+                  .beta = adds ? 1.0 : 0.0,
+                  .tf32 = a_.tf32});
         if constexpr (rounds) {
-          run(name, accumulate_kernel<S, F>, grid(now * weights_), i > 0, now * weights_, products.as<F>(),
+          run(name, accumulate_kernel<S, T>, grid(now * weights_), i > 0, now * weights_, products.as<T>(),
               sum);
         }
       }
@@ -222,27 +215,12 @@ class Convolution {
   static constexpr const char* name = Conv2d::name;
 
   // The weight as a factor.
-  class Weight {
-   public:
-    Weight(const Convolution& c, const T* weight)
-        : c_(c), memory_(converts ? bytes(c.weights_) : 0), from_(weight) {
-      if constexpr (converts)
-        Copy::cuda({c.weights_}, dtype_of<F>, {memory_.as<F>(), {1}}, dtype_of<T>, {weight, {1}});
-    }
-    Batched batched() const {
-      return {converts ? memory_.template as<void>() : from_, 0, c_.a_.out * c_.taps_, c_.taps_};
-    }
+  Batched factor(const T* weight) const { return {weight, 0, a_.out * taps_, taps_}; }
 
-   private:
-    const Convolution& c_;
-    DeviceWorkspace memory_;
-    const void* from_;
-  };
-
-  static std::size_t bytes(std::int64_t count) { return static_cast<std::size_t>(count) * sizeof(F); }
+  static std::size_t bytes(std::int64_t count) { return static_cast<std::size_t>(count) * sizeof(T); }
   // Rows begin at 16 bytes.
   std::int64_t ld_of(std::int64_t images) const {
-    constexpr std::int64_t n = in_16_bytes<F>;
+    constexpr std::int64_t n = in_16_bytes<T>;
     return (images * outputs_ + n - 1) / n * n;
   }
   std::int64_t images_of_unit() const {
@@ -251,10 +229,10 @@ class Convolution {
   }
 
   // Calls f(units, workspace) for pieces of the batch that need `rows_of` rows of columns.
-  template <typename F_>
-  void for_pieces(std::int64_t rows_of, F_ f) const {
+  template <typename F>
+  void for_pieces(std::int64_t rows_of, F f) const {
     if (in_place_ && pointwise_)
-      return f(ImageUnits{0, 1, a_.n, 1, a_.n, outputs_}, static_cast<F*>(nullptr));
+      return f(ImageUnits{0, 1, a_.n, 1, a_.n, outputs_}, static_cast<T*>(nullptr));
     const std::int64_t most = Conv2d::workspace_bytes / static_cast<std::int64_t>(bytes(rows_of * outputs_));
     const std::int64_t piece = std::clamp<std::int64_t>(most, 1, a_.n);
     const DeviceWorkspace memory(bytes(rows_of * (in_place_ ? piece * outputs_ : ld_of(piece))));
@@ -262,7 +240,7 @@ class Convolution {
       const std::int64_t count = std::min(piece, a_.n - first);
       f(in_place_ ? ImageUnits{first, 1, count, 1, a_.n, outputs_}
                   : ImageUnits{first, count, 1, count, a_.n, ld_of(count)},
-        memory.as<F>());
+        memory.as<T>());
     }
   }
 
@@ -271,16 +249,16 @@ class Convolution {
     const std::int64_t group = channels * outputs_, image = a_.groups * group;
     return {data + first * image, image, group, outputs_};
   }
-  Batched rows(const F* data, const ImageUnits& u, std::int64_t of_group) const {
+  Batched rows(const T* data, const ImageUnits& u, std::int64_t of_group) const {
     return {data, a_.groups * of_group * u.ld, of_group * u.ld, u.ld};
   }
-  Batched unfolded(const T* x, const ImageUnits& u, F* columns) const {
-    run_rows(name, unfold_kernel<T, F>, a_.window, u, outputs_, a_.groups * a_.in, x, columns);
+  Batched unfolded(const T* x, const ImageUnits& u, T* columns) const {
+    run_rows(name, unfold_kernel<T>, a_.window, u, outputs_, a_.groups * a_.in, x, columns);
     return rows(columns, u, taps_);
   }
-  Batched gathered(const T* g, const ImageUnits& u, F* to) const {
+  Batched gathered(const T* g, const ImageUnits& u, T* to) const {
     const auto same = [](std::int64_t size) { return WindowDim{size, size, 1, 1, 0, 1}; };
-    run_rows(name, unfold_kernel<T, F>, Window{same(a_.window.y.out), same(a_.window.x.out)}, u, outputs_,
+    run_rows(name, unfold_kernel<T>, Window{same(a_.window.y.out), same(a_.window.x.out)}, u, outputs_,
              a_.groups * a_.out, g, to);
     return rows(to, u, a_.out);
   }
@@ -289,8 +267,8 @@ class Convolution {
     run(name, add_units_kernel<T, S>, grid(weights_), static_cast<int>(units), weights_, sums, dweight);
   }
 
-  template <typename F_>
-  void depthwise_pieces(F_ f) const {
+  template <typename F>
+  void depthwise_pieces(F f) const {
     const std::int64_t image = std::max(a_.groups * a_.out * outputs_, a_.groups * a_.window.in());
     const std::int64_t piece = std::max<std::int64_t>(1, most_indices / 2 / image);
     for (std::int64_t first = 0; first < a_.n; first += piece) f(first, std::min(piece, a_.n - first));

@@ -14,9 +14,10 @@ constexpr unsigned threads = 256;
 
 // A thread takes the elements of `blocks` blocks at a time, 16 bytes or more where packs fit.
 template <typename T, bool packs>
-__global__ void dropout_kernel(RandomState state, const T* x, T* out, std::int64_t count, float keep,
+__global__ void dropout_kernel(RandomState given, const T* x, T* out, std::int64_t count, float keep,
                                Arithmetic<T> scale) {
   using C = Arithmetic<T>;
+  const RandomState state = given.now();
   constexpr int blocks = packs && sizeof(T) == 2 ? 2 : 1, n = 4 * blocks,
                 of_pack = packs ? in_16_bytes<T> : 1;
   const std::int64_t step = std::int64_t{gridDim.x} * threads;

@@ -36,31 +36,31 @@ struct RowPosition {
 };
 
 // columns [units, channels * kernel, ld]
-template <typename T, typename F>
+template <typename T>
 __global__ void unfold_kernel(const GpuWindow w, const ImageUnits u, const unsigned blocks_of_row,
-                              const int channels, const T* __restrict__ x, F* columns) {
+                              const int channels, const T* __restrict__ x, T* columns) {
   const RowPosition at(u, w.outs, blocks_of_row, channels);
   if (at.place.plane >= u.each) return;
   const bool is_there = at.image < u.end;
   const T* plane = x + (at.image * channels + at.channel) * w.in();
-  F* to = columns + at.row * w.y.kernel * w.x.kernel * u.ld + at.position;
+  T* to = columns + at.row * w.y.kernel * w.x.kernel * u.ld + at.position;
   int y = w.y.begin(at.place.y);
   for (int i = 0; i < w.y.kernel; ++i, y += w.y.dilation) {
     const bool has_row = is_there && y >= 0 && y < w.y.in;
     int column = w.x.begin(at.place.x);
     for (int j = 0; j < w.x.kernel; ++j, column += w.x.dilation, to += u.ld)
-      *to = has_row && column >= 0 && column < w.x.in ? static_cast<F>(plane[y * w.x.in + column]) : F(0);
+      *to = has_row && column >= 0 && column < w.x.in ? static_cast<T>(plane[y * w.x.in + column]) : T(0);
   }
 }
 
 // The reverse: each element of the images sums what the columns have of it.
-template <typename T, typename F>
+template <typename T>
 __global__ void fold_kernel(const GpuWindow w, const ImageUnits u, const unsigned blocks_of_row,
-                            const int channels, const F* __restrict__ columns, T* dx) {
+                            const int channels, const T* __restrict__ columns, T* dx) {
   const RowPosition at(u, w.ins, blocks_of_row, channels);
   if (at.place.plane >= u.each || at.image >= u.end) return;
-  const F* from = columns + at.row * w.y.kernel * w.x.kernel * u.ld + std::int64_t{at.place.plane} * w.out();
-  using S = Arithmetic<F>;
+  const T* from = columns + at.row * w.y.kernel * w.x.kernel * u.ld + std::int64_t{at.place.plane} * w.out();
+  using S = Arithmetic<T>;
   S sum = 0;
   for (int i = 0; i < w.y.kernel; ++i) {
     const int y = w.y.over(at.place.y, i);
@@ -74,13 +74,13 @@ __global__ void fold_kernel(const GpuWindow w, const ImageUnits u, const unsigne
 }
 
 // results [units, channels, ld] to the images they are of, with the bias.
-template <typename T, typename F>
+template <typename T>
 __global__ void place_kernel(const GpuWindow w, const ImageUnits u, const unsigned blocks_of_row,
-                             const int channels, const F* __restrict__ results, const T* __restrict__ bias,
+                             const int channels, const T* __restrict__ results, const T* __restrict__ bias,
                              T* out) {
   const RowPosition at(u, w.outs, blocks_of_row, channels);
   if (at.place.plane >= u.each || at.image >= u.end) return;
-  using S = Arithmetic<F>;
+  using S = Arithmetic<T>;
   const S shift = bias ? static_cast<S>(bias[at.channel]) : S(0);
   out[(at.image * channels + at.channel) * w.out() + at.place.y * w.x.out + at.place.x] =
       T(static_cast<S>(results[at.row * u.ld + at.position]) + shift);

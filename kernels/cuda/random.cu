@@ -76,8 +76,9 @@ __device__ void store(T* out, std::int64_t first, std::int64_t count, bool packs
 }
 
 template <Distribution distribution, typename T>
-__global__ void random_kernel(RandomState state, T* out, std::int64_t count, bool packs, Parameters p) {
+__global__ void random_kernel(RandomState given, T* out, std::int64_t count, bool packs, Parameters p) {
   constexpr int n = per_block(dtype_of<T>);
+  const RandomState state = given.now();
   const std::int64_t step = std::int64_t{gridDim.x} * threads;
   for (std::int64_t i = std::int64_t{blockIdx.x} * threads + threadIdx.x; i * n < count; i += step) {
     const Philox block(state.seed, state.stream, state.position + static_cast<std::uint64_t>(i));
@@ -93,8 +94,9 @@ __global__ void random_kernel(RandomState state, T* out, std::int64_t count, boo
   }
 }
 
-__global__ void random_int_kernel(RandomState state, std::int64_t* out, std::int64_t count, bool packs,
+__global__ void random_int_kernel(RandomState given, std::int64_t* out, std::int64_t count, bool packs,
                                   std::uint64_t range, std::int64_t low) {
+  const RandomState state = given.now();
   const std::int64_t step = std::int64_t{gridDim.x} * threads;
   for (std::int64_t i = std::int64_t{blockIdx.x} * threads + threadIdx.x; i * 4 < count; i += step) {
     const Philox block(state.seed, state.stream, state.position + static_cast<std::uint64_t>(i));

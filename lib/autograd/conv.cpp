@@ -7,6 +7,7 @@
 #include "autograd/window.h"
 #include "kernels/conv.h"
 #include "tensor/checks.h"
+#include "tutti/autograd/float32_matmul.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/reduce.h"
 #include "tutti/autograd/shape.h"
@@ -45,7 +46,13 @@ kernels::ConvArgs checked(const Tensor& x, const Tensor& weight, const Tensor& b
   }
   if (bias.defined()) check_alike("conv2d", x, bias);
   autograd::check_parameter("conv2d", "bias", x, out, bias);
-  return {x.dtype(), x.size(0), groups, in / groups, out / groups, window};
+  return {x.dtype(),
+          x.size(0),
+          groups,
+          in / groups,
+          out / groups,
+          window,
+          float32_matmul_precision() == Float32Precision::tf32};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "kernels/dropout.h"
 #include "tensor/checks.h"
+#include "tensor/random_state.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/shape.h"
 #include "tutti/core/error.h"
@@ -25,8 +26,7 @@ Tensor dropped(const Tensor& given, double p, const kernels::RandomState& state)
 Tensor dropout(const Tensor& x, double p, Generator& generator) {
   check_floating_point("dropout", x);
   if (!(p >= 0 && p <= 1)) throw ConfigError(fmt::format("dropout: a probability lies in [0, 1], got {}", p));
-  const Generator::State taken = generator.advance(static_cast<std::uint64_t>((x.numel() + 3) / 4));
-  const kernels::RandomState state{taken.seed, taken.stream, taken.position};
+  const auto state = take_blocks(generator, static_cast<std::uint64_t>((x.numel() + 3) / 4), x.device());
   return autograd::record(
       "dropout", dropped(x.detach(), p, state), {x},
       [p, state](const Tensor& g, autograd::Needs) { return autograd::Gradients{dropped(g, p, state)}; });

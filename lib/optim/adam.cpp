@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/optim.h"
+#include "optim/scalars.h"
 #include "tutti/core/error.h"
 
 namespace tutti::optim {
@@ -26,9 +27,8 @@ void check(const char* name, const Options& o) {
 
 // What both share; the caller adds its weight decay.
 template <typename Options, typename Update>
-kernels::AdamArgs arguments(const Update& update, const Options& o, double lr) {
+kernels::AdamArgs arguments(const Update& update, const Options& o) {
   const Tensor& p = update.parameter();
-  const auto t = static_cast<double>(update.step);
   return {.dtype = p.dtype(),
           .count = p.numel(),
           .parameter = p.raw_data(),
@@ -39,10 +39,16 @@ kernels::AdamArgs arguments(const Update& update, const Options& o, double lr) {
           .beta2 = o.beta2,
           .eps = o.eps,
           .weight_decay = 0,
-          .scalars = {.keep = 1,
-                      .step_size = lr / (1 - std::pow(o.beta1, t)),
-                      .root_correction = std::sqrt(1 - std::pow(o.beta2, t))},
+          .scalars = {},
           .master = update.master()};
+}
+
+template <typename Options>
+kernels::AdamScalars scalars_of(const Options& o, double lr, double keep, std::int64_t step) {
+  const auto t = static_cast<double>(step);
+  return {.keep = keep,
+          .step_size = lr / (1 - std::pow(o.beta1, t)),
+          .root_correction = std::sqrt(1 - std::pow(o.beta2, t))};
 }
 
 }  // namespace
@@ -63,9 +69,12 @@ void Adam::update(Device device, const std::vector<Update>& updates) {
   std::vector<kernels::AdamArgs> tensors;
   for (const auto& one : updates) {
     const auto& o = options_[one.slot.group];
-    tensors.push_back(arguments(one, o, lr(one.slot.group)));
+    tensors.push_back(arguments(one, o));
     tensors.back().weight_decay = o.weight_decay;
   }
+  set_scalars(device, tensors, updates, [this](std::size_t group, std::int64_t step) {
+    return scalars_of(options_[group], lr(group), 1, step);
+  });
   kernels::launch<kernels::AdamStep>(device, std::span<const kernels::AdamArgs>(tensors));
 }
 
@@ -83,11 +92,11 @@ AdamW::AdamW(const std::vector<ParameterGroup<AdamWOptions>>& groups)
 
 void AdamW::update(Device device, const std::vector<Update>& updates) {
   std::vector<kernels::AdamArgs> tensors;
-  for (const auto& one : updates) {
-    const auto& o = options_[one.slot.group];
-    tensors.push_back(arguments(one, o, lr(one.slot.group)));
-    tensors.back().scalars.keep = 1 - lr(one.slot.group) * o.weight_decay;
-  }
+  for (const auto& one : updates) tensors.push_back(arguments(one, options_[one.slot.group]));
+  set_scalars(device, tensors, updates, [this](std::size_t group, std::int64_t step) {
+    const auto& o = options_[group];
+    return scalars_of(o, lr(group), 1 - lr(group) * o.weight_decay, step);
+  });
   kernels::launch<kernels::AdamStep>(device, std::span<const kernels::AdamArgs>(tensors));
 }
 

@@ -10,6 +10,7 @@
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/shape.h"
+#include "tutti/core/cuda_graph.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
 
@@ -61,7 +62,7 @@ void Optimizer::add_group(const NamedTensors& parameters, double lr) {
     if (std::ranges::any_of(slots_, is_same)) {
       throw ConfigError(fmt::format("{}: {} is given twice", name_, parameter.name));
     }
-    Slot slot{parameter.name, parameter.tensor, rates_.size(), zeros({}, {.dtype = DType::i64}), {}};
+    Slot slot{parameter.name, parameter.tensor, rates_.size(), zeros({}, {DType::i64, Device::cpu()}), {}};
     const Tensor p = parameter.tensor.detach();
     const bool is_rounded = size_of(p.dtype()) == 2;
     const DType kept = is_rounded ? DType::f32 : p.dtype();
@@ -90,6 +91,7 @@ void Optimizer::follow_parameters() {
 
 void Optimizer::step() {
   follow_parameters();
+  std::vector<Slot*> changed;
   std::vector<std::pair<Device, std::vector<Update>>> updates;
   for (auto& slot : slots_) {
     const Tensor grad = slot.parameter.grad();
@@ -97,16 +99,23 @@ void Optimizer::step() {
     const Device device = slot.parameter.device();
     auto at = std::ranges::find(updates, device, &std::pair<Device, std::vector<Update>>::first);
     if (at == updates.end()) at = updates.insert(at, {device, {}});
-    at->second.push_back({slot, contiguous(grad.detach()), ++*slot.step.data<std::int64_t>()});
+    at->second.push_back({slot, contiguous(grad.detach())});
+    changed.push_back(&slot);
   }
-  for (const auto& [device, of_device] : updates) {
-    update(device, of_device);
-    for (const auto& one : of_device) {
-      one.parameter().storage()->bump_version();
-      ++one.parameter().autograd_meta()->updates;
+  const auto count = [changed] {
+    for (Slot* slot : changed) ++*slot->step.data<std::int64_t>();
+  };
+  const auto tell = [this, changed] {
+    for (Slot* slot : changed) {
+      slot->parameter.storage()->bump_version();
+      ++slot->parameter.autograd_meta()->updates;
     }
-  }
-  for (auto& slot : slots_) slot.version = slot.parameter.storage()->version();
+    for (auto& slot : slots_) slot.version = slot.parameter.storage()->version();
+  };
+  const bool captured = cuda::is_capturing();
+  captured ? cuda::each_replay(count) : count();
+  for (const auto& [device, of_device] : updates) update(device, of_device);
+  captured ? cuda::each_replay(tell) : tell();
 }
 
 void Optimizer::zero_grad(bool set_to_none) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/optim.h"
+#include "optim/scalars.h"
 #include "tutti/core/error.h"
 
 namespace tutti::optim {
@@ -56,9 +57,12 @@ void SGD::update(Device device, const std::vector<Update>& updates) {
                        .momentum = o.momentum,
                        .dampening = o.dampening,
                        .weight_decay = o.weight_decay,
-                       .scalars = {.lr = lr(one.slot.group), .first = one.step == 1},
+                       .scalars = {},
                        .master = one.master()});
   }
+  set_scalars(device, tensors, updates, [this](std::size_t group, std::int64_t step) {
+    return kernels::SgdScalars{.lr = lr(group), .first = step == 1};
+  });
   kernels::launch<kernels::SgdStep>(device, std::span<const kernels::SgdArgs>(tensors));
 }
 

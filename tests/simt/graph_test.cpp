@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/grid.cuh"
+#include "kernels/replayed.h"
 #include "tests/simt/runtime_test.h"
 #include "tutti/autograd/arithmetic.h"
 #include "tutti/core/cuda_graph.h"
@@ -35,12 +36,12 @@ TEST_F(RuntimeTest, ScalarsOfAReplayAreThoseOfTheHost) {
   Rate rate{1, 0};
   cuda::Graph graph(gpu);
   graph.capture([&] {
-    const kernels::DeviceScalars<Rate> scalars([&rate] {
+    const Rate* scalars = kernels::replayed<Rate>(gpu, [&rate] {
       ++rate.step;
       return rate;
     });
     kernels::run("descend", descend_kernel, {1, 128}, static_cast<float*>(w.raw_data()),
-                 static_cast<const float*>(grad.raw_data()), scalars.data(), 100);
+                 static_cast<const float*>(grad.raw_data()), scalars, 100);
   });
   EXPECT_EQ(rate.step, 0);
   graph.replay();

@@ -29,7 +29,8 @@ class Optimizer {
   Optimizer& operator=(Optimizer&&) = default;
   virtual ~Optimizer() = default;
 
-  /// One update of every parameter that has a gradient; counts as an in-place change for the tape.
+  /// One update of every parameter that has a gradient; counts as an in-place change for the tape. In a step that a cuda::Graph
+  /// captures, each replay is an update with its own count and learning rate; the optimizer then has to stay where it is.
   void step();
   /// Zeroes the gradients in place; `set_to_none` drops them instead. Gradients may be views into buckets, so
   /// they are kept by default.
@@ -68,12 +69,13 @@ class Optimizer {
     std::vector<Tensor> state;
     Tensor master{};                         ///< undefined but for 16-bit parameters
     std::optional<std::uint64_t> version{};  ///< of the elements that the master was made of, or made
+
+    std::int64_t steps() const { return *step.data<std::int64_t>(); }
   };
-  /// One update of a parameter: `grad` is contiguous, `step` counts from 1.
+  /// One update of a parameter, number `slot.steps()` from 1 on; `grad` is contiguous.
   struct Update {
     const Slot& slot;
     Tensor grad;
-    std::int64_t step;
 
     const Tensor& parameter() const { return slot.parameter; }
     void* master() const { return slot.master.defined() ? slot.master.raw_data() : nullptr; }
