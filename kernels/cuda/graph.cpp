@@ -28,6 +28,8 @@ namespace kernels {
 
 bool is_capturing() { return under_way != nullptr; }
 
+int captured_gpu() { return under_way ? under_way->gpu : -1; }
+
 void throw_not_in_graph(const char* what) {
   throw DeviceError(
       fmt::format("{} cannot be part of a CUDA graph: the GPU computes nothing while it is captured", what));

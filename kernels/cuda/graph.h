@@ -8,8 +8,9 @@
 
 namespace tutti::kernels {
 
-// Whether this thread captures.
+// Whether this thread captures; of which GPU, or -1.
 bool is_capturing();
+int captured_gpu();
 
 // Throws the DeviceError "`what` cannot be part of a CUDA graph: ...".
 [[noreturn]] void throw_not_in_graph(const char* what);

@@ -40,7 +40,14 @@ cudaStream_t set_stream(int gpu, cudaStream_t stream) {
   return std::exchange(streams[at], stream);
 }
 
-cudaStream_t current_stream() { return streams.empty() ? nullptr : stream_of(current_gpu()); }
+cudaStream_t current_stream() {
+  if (streams.empty()) return nullptr;
+  const int gpu = current_gpu();
+  if (is_capturing() && gpu != captured_gpu()) {  // it would run now, and at no replay
+    throw_not_in_graph(fmt::format("cuda:{}: work of another GPU than cuda:{}", gpu, captured_gpu()).c_str());
+  }
+  return stream_of(gpu);
+}
 
 }  // namespace kernels
 

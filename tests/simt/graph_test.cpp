@@ -133,6 +133,17 @@ TEST_F(RuntimeTest, ABrokenCaptureIsEndedCleanly) {
   test::expect_close(x, full({10}, 2), 0);
 }
 
+TEST_F(RuntimeTest, AGraphIsOfOneGpu) {
+  const Tensor x = ones({10}, {.device = gpu}), other = ones({10}, {.device = Device::cuda(1)});
+  cuda::Graph graph(gpu);
+  const std::string what = "cuda:1: work of another GPU than cuda:0 cannot be part of a CUDA graph";
+  EXPECT_THAT([&] { graph.capture([&] { Tensor(other).fill_(2); }); },
+              ThrowsMessage<DeviceError>(StartsWith(what)));
+  EXPECT_THAT([&] { graph.capture([&] { (void)x.to(Device::cuda(1)); }); },
+              ThrowsMessage<DeviceError>(HasSubstr("a copy between GPUs cannot be part of a CUDA graph")));
+  test::expect_close(other, ones({10}), 0);
+}
+
 TEST_F(RuntimeTest, WhileOneThreadCapturesAnotherWorks) {
   Tensor x = ones({10}, {.device = gpu});
   cuda::Graph graph(gpu);

@@ -56,7 +56,7 @@ class Graph {
 bool is_capturing();
 
 /// During a capture: calls `callback` at each replay, before the GPU is given the graph, in the order that they were registered
-/// in. \throws DeviceError outside of a capture.
+/// in. What it refers to outlives the graph. \throws DeviceError outside of a capture.
 void each_replay(std::function<void()> callback);
 
 }  // namespace tutti::cuda
