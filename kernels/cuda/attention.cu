@@ -8,7 +8,7 @@ namespace tutti::kernels {
 namespace {
 
 template <typename T, int D>
-__global__ void __launch_bounds__(tile_threads)
+__global__ void __launch_bounds__(tile_threads, D == 256 ? 1 : 2)
     attention_kernel(const __grid_constant__ AttentionArgs a, const __grid_constant__ HeadMatrices out,
                      Arithmetic<T> scale, Arithmetic<T>* log_sums) {
   using C = Arithmetic<T>;
