@@ -1,5 +1,7 @@
 #include "autograd/product.h"
 
+#include "autograd/optional.h"
+
 #include <algorithm>
 
 #include "autograd/optional.h"
@@ -30,7 +32,7 @@ struct Factor {
     const int row = x.rank() - 2;
     const int column = x.rank() - 1;
     transposed = !fits(column, row) && fits(row, column);
-    if (!transposed && !fits(column, row)) tensor = tutti::contiguous(tensor);
+    tensor = autograd::aligned(!transposed && !fits(column, row) ? tutti::contiguous(tensor) : tensor);
     const int dense = transposed ? row : column;
     const int apart = transposed ? column : row;
     ld = std::max<std::int64_t>(tensor.shape()[apart] > 1 ? tensor.strides()[apart] : 0,
