@@ -42,13 +42,15 @@ Tensor on_gpu(const Shape& shape, DType dtype = DType::f32) {
                 contiguous_strides(shape));
 }
 
-const Tensor x = zeros({2, 3});
-const Tensor doubles = zeros({2, 3}, {.dtype = DType::f64});
-const Tensor ints = zeros({2, 3}, {.dtype = DType::i64});
-const Tensor bools = zeros({2, 3}, {.dtype = DType::bool_});
-const Tensor rows = zeros({2}, {.dtype = DType::i64});
-const Tensor wide = zeros({2, 4});
-const Tensor none = zeros({0, 3});
+TensorOptions on_cpu(DType dtype) { return {dtype, Device::cpu()}; }
+
+const Tensor x = zeros({2, 3}, on_cpu(DType::f32));
+const Tensor doubles = zeros({2, 3}, on_cpu(DType::f64));
+const Tensor ints = zeros({2, 3}, on_cpu(DType::i64));
+const Tensor bools = zeros({2, 3}, on_cpu(DType::bool_));
+const Tensor rows = zeros({2}, on_cpu(DType::i64));
+const Tensor wide = zeros({2, 4}, on_cpu(DType::f32));
+const Tensor none = zeros({0, 3}, on_cpu(DType::f32));
 
 using BinaryFunction = Tensor (*)(const Tensor&, const Tensor&);
 using UnaryFunction = Tensor (*)(const Tensor&);
@@ -58,7 +60,12 @@ const std::vector<std::pair<std::string, BinaryFunction>> binary{
     {"maximum", maximum}, {"minimum", minimum}, {"eq", eq},   {"ne", ne},   {"lt", lt},
     {"le", le},           {"gt", gt},           {"ge", ge}};
 
-TEST(OperandErrors, OfTwoElementwise) {
+// Whatever device the other tests are for, what is no CPU's is another's here.
+class OperandErrors : public ::testing::Test {
+  const DefaultDevice on_cpu_{Device::cpu()};
+};
+
+TEST_F(OperandErrors, OfTwoElementwise) {
   const Tensor gpu = on_gpu({2, 3});
   for (const auto& [name, op] : binary) {
     const auto with = [op = op](const Tensor& other) { return [op, other] { op(x, other); }; };
@@ -69,7 +76,7 @@ TEST(OperandErrors, OfTwoElementwise) {
   }
 }
 
-TEST(OperandErrors, OfTypesWithoutAnAnswer) {
+TEST_F(OperandErrors, OfTypesWithoutAnAnswer) {
   const std::pair<std::string, UnaryFunction> real[] = {
       {"exp", exp},
       {"log", log},
@@ -130,7 +137,7 @@ TEST(OperandErrors, OfTypesWithoutAnAnswer) {
   });
 }
 
-TEST(OperandErrors, OfFractionsBesideIntegers) {
+TEST_F(OperandErrors, OfFractionsBesideIntegers) {
   expect_errors<DTypeError>({
       {"add: 0.5 is no i64", [] { ints + 0.5; }},
       {"sub: 0.5 is no i64", [] { 0.5 - ints; }},
@@ -141,7 +148,7 @@ TEST(OperandErrors, OfFractionsBesideIntegers) {
   EXPECT_EQ((ints + 2).select(0, 0).to_vector<std::int64_t>(), (std::vector<std::int64_t>{2, 2, 2}));
 }
 
-TEST(OperandErrors, OfDtypesThatDiffer) {
+TEST_F(OperandErrors, OfDtypesThatDiffer) {
   const Tensor d3 = zeros({3}, {.dtype = DType::f64});
   expect_errors<DTypeError>({
       {"where: operands have different dtypes: f32 and f64", [] { where(bools, x, doubles); }},
@@ -168,7 +175,7 @@ TEST(OperandErrors, OfDtypesThatDiffer) {
   });
 }
 
-TEST(OperandErrors, OfDevicesThatDiffer) {
+TEST_F(OperandErrors, OfDevicesThatDiffer) {
   const Tensor gpu = on_gpu({2, 3}), gpu3 = on_gpu({3}), gpu2 = on_gpu({2}, DType::i64);
   expect_errors<DeviceError>({
       {"where: operands are on different devices: cpu and cuda:0", [&] { where(bools, x, gpu); }},
@@ -205,7 +212,7 @@ TEST(OperandErrors, OfDevicesThatDiffer) {
   });
 }
 
-TEST(OperandErrors, OfSizesThatDoNotFit) {
+TEST_F(OperandErrors, OfSizesThatDoNotFit) {
   const Tensor cube = zeros({4, 2, 3}), five = zeros({5, 2, 3});
   expect_errors<ShapeError>({
       {"where: shapes do not broadcast: [2, 3] and [2, 4]", [] { where(bools, x, wide); }},
@@ -264,7 +271,7 @@ TEST(OperandErrors, OfSizesThatDoNotFit) {
   });
 }
 
-TEST(OperandErrors, OfDimensionsThatAreNotThere) {
+TEST_F(OperandErrors, OfDimensionsThatAreNotThere) {
   constexpr std::int64_t far = INT64_MAX, huge = std::int64_t{1} << 62;
   expect_errors<ShapeError>({
       {"softmax: dimension 2 is outside [-2, 2)", [] { softmax(x, 2); }},
@@ -328,7 +335,7 @@ TEST(OperandErrors, OfDimensionsThatAreNotThere) {
   EXPECT_EQ(slice(x, 1, INT64_MIN, far, 2).shape(), (Shape{2, 2}));
 }
 
-TEST(OperandErrors, OfUndefinedTensors) {
+TEST_F(OperandErrors, OfUndefinedTensors) {
   const Tensor undefined;
   expect_errors<Error>({{"tensor: used before it was given a value", [&] { matmul(x, undefined); }},
                         {"tensor: used before it was given a value",
@@ -339,7 +346,7 @@ TEST(OperandErrors, OfUndefinedTensors) {
                         {"tensor: used before it was given a value", [&] { cross_entropy(x, undefined); }}});
 }
 
-TEST(OperandErrors, OfOptions) {
+TEST_F(OperandErrors, OfOptions) {
   expect_errors<ConfigError>({
       {"clamp: the range [1, 0] is empty", [] { clamp(x, 1, 0); }},
       {"cross_entropy: label_smoothing lies in [0, 1], got 2",

@@ -110,6 +110,7 @@ TEST(Tensor, ConvertsBetweenAllDTypes) {
 }
 
 TEST(Tensor, PrintsReadably) {
+  const DefaultDevice on_cpu(Device::cpu());  // which is not said
   EXPECT_EQ(arange(6).reshape({2, 3}).str(), "tensor([[0, 1, 2],\n        [3, 4, 5]], i64, [2, 3])");
   EXPECT_EQ(tensor({1.5f, -2.0f}).str(), "tensor([1.5,  -2], f32, [2])");
   EXPECT_EQ(arange(1001).str(), "tensor([   0,    1,    2, ...,  998,  999, 1000], i64, [1001])");
