@@ -5,6 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "tutti/core/device.h"
+#include "tutti/core/dtype.h"
+
 namespace tutti::bench {
 
 struct OpCase {
@@ -14,6 +17,7 @@ struct OpCase {
   std::function<std::function<void()>()> make;  // its operands, and a call of it
 };
 
-std::vector<OpCase> op_cases();
+// Of sizes that keep the device busy, on the default one.
+std::vector<OpCase> op_cases(Device device, DType dtype);
 
 }  // namespace tutti::bench

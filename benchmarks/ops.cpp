@@ -12,6 +12,8 @@
 #include "benchmarks/report.h"
 #include "benchmarks/timing.h"
 #include "kernels/memory.h"
+#include "tutti/core/cuda.h"
+#include "tutti/core/default_device.h"
 #include "tutti/core/error.h"
 #include "tutti/core/threads.h"
 #include "tutti/core/version.h"
@@ -23,6 +25,7 @@ namespace {
 double seconds_of(const std::function<void()>& call, int times) {
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < times; ++i) call();
+  if (default_device().is_cuda()) cuda::synchronize(default_device());
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / times;
 }
 
@@ -35,11 +38,12 @@ Spread time_of(const std::function<void()>& call, int rounds) {
   return spread_of(seconds);
 }
 
-// What the threads copy in a second, read and written.
+// What the threads, or the GPU, copy in a second, read and written.
 double copy_bandwidth(int rounds) {
-  const Tensor from = ones({16 << 20}), to = ones({16 << 20});
+  const Device device = default_device();
+  const Tensor from = ones({device.is_cpu() ? 16 << 20 : 256 << 20}), to = empty_like(from);
   const auto bytes = static_cast<std::size_t>(from.numel()) * 4;
-  const auto copy = [&] { kernels::copy_bytes(to.raw_data(), {}, from.raw_data(), {}, bytes); };
+  const auto copy = [&] { kernels::copy_bytes(to.raw_data(), device, from.raw_data(), device, bytes); };
   return 2 * static_cast<double>(bytes) / time_of(copy, rounds).median;
 }
 
@@ -66,17 +70,25 @@ void print(const nlohmann::json& row) {
 }  // namespace
 
 int measure_ops(const Settings& settings, const OpsSettings& ops) {
-  auto cases = op_cases();
+  const DefaultDevice on_device(Device::parse(ops.device));
+  auto cases = op_cases(default_device(), ops.dtype);
   std::erase_if(cases, [&](const OpCase& one) { return one.name.find(ops.filter) == std::string::npos; });
   if (cases.empty()) throw ConfigError(fmt::format("ops: no operation has '{}' in its name", ops.filter));
   const double bandwidth = copy_bandwidth(settings.rounds);
-  nlohmann::json document{
-      {"tutti", version()},        {"machine", describe_machine()}, {"threads", num_threads()},
-      {"rounds", settings.rounds}, {"copy_bytes_per_s", bandwidth}, {"rows", nlohmann::json::array()}};
+  nlohmann::json document{{"tutti", version()},
+                          {"machine", describe_machine()},
+                          {"threads", num_threads()},
+                          {"device", ops.device},
+                          {"dtype", name_of(ops.dtype)},
+                          {"rounds", settings.rounds},
+                          {"copy_bytes_per_s", bandwidth},
+                          {"rows", nlohmann::json::array()}};
   fmt::print(
-      "# tutti-bench {} ops: {} threads, which copy {:.1f} GB/s, read and written; median of {} rounds "
-      "(least to most)\n",
-      version(), num_threads(), bandwidth / 1e9, settings.rounds);
+      "# tutti-bench {} ops in {}: {}, copying {:.1f} GB/s, read and written; median of {} rounds (least to "
+      "most)\n",
+      version(), name_of(ops.dtype),
+      default_device().is_cpu() ? fmt::format("{} threads", num_threads()) : ops.device, bandwidth / 1e9,
+      settings.rounds);
   for (const auto& one : cases) {
     document["rows"].push_back(measure(one, settings.rounds, bandwidth));
     print(document["rows"].back());

@@ -1,14 +1,17 @@
-// Operations on the CPU, each beside what memory or the BLAS gives.
+// Operations, each beside what memory gives.
 #pragma once
 
 #include <string>
 
 #include "benchmarks/settings.h"
+#include "tutti/core/dtype.h"
 
 namespace tutti::bench {
 
 struct OpsSettings {
   std::string filter;  // measures those with it in their name
+  std::string device = "cpu";
+  DType dtype = DType::f32;
 };
 
 // On a lone process. Returns the exit code.

@@ -16,6 +16,8 @@ namespace {
 
 constexpr ReduceOp all_ops[] = {ReduceOp::sum, ReduceOp::avg, ReduceOp::min, ReduceOp::max, ReduceOp::prod};
 
+constexpr DType floats[] = {DType::f32, DType::f64, DType::bf16, DType::f16};
+
 constexpr auto collective_footer = R"(
 size: bytes of a rank's larger buffer. time: one call on the slowest rank, after each rank wrote its input anew; of
 16 KiB and less, with that writing. algbw: size / time. busbw: what each rank must send and receive at least, for that
@@ -51,8 +53,8 @@ Under tutti-run or mpirun it uses the ranks that are there, and -n and --backend
 Example: tutti-bench checkpoint --bytes 1G -n 2 --directory /mnt/disk --encrypt --json checkpoint.json)";
 
 constexpr auto ops_footer = R"(
-Each operation in f32, on the CPU, by the threads of TUTTI_THREADS; its result is a new tensor. GB/s: the bytes that it must at
-least read and write, for that time, also in per cent of what the same threads copy. GFLOP/s: of products, also for what
+Each operation on the CPU, by the threads of TUTTI_THREADS, or on a GPU; its result is a new tensor. GB/s: the bytes that it must at
+least read and write, for that time, also in per cent of what the same threads, or the GPU, copy. GFLOP/s: of products, also for what
 is made of them; causality halves those of attention, and gradients take twice as many again.
 
 Example: TUTTI_THREADS=2 tutti-bench ops --filter norm)";
@@ -150,6 +152,11 @@ void add_train(CLI::App& app, TrainSettings& train) {
   app.add_option("--vocabulary", train.vocabulary, "Different tokens")->check(CLI::PositiveNumber);
   app.add_option("--dropout", train.dropout, "Probability of dropping an activation");
   app.add_option("--lr", train.lr, "Learning rate of AdamW");
+  app.add_option("--device", train.device, "cpu, or a GPU for each rank: cuda, or cuda:1 for all");
+  add_choice<DType>(
+      app, "--dtype", train.dtype, floats,
+      "Type of the parameters, inputs and gradients; optimizers keep 16-bit ones in f32 as well");
+  app.add_flag("--graph", train.graph, "On a GPU, capture a step and replay it; on one rank");
   app.add_option("--save", train.save,
                  "Write the model and the data to FILE, as safetensors, before the first step")
       ->default_str("")
@@ -175,6 +182,9 @@ void add_checkpoint(CLI::App& app, Settings& settings, CheckpointSettings& check
 
 void add_ops(CLI::App& app, Settings& settings, OpsSettings& ops) {
   app.add_option("--filter", ops.filter, "Those with TEXT in their name")->type_name("TEXT");
+  app.add_option("--device", ops.device, "cpu, cuda or cuda:1; on a GPU of sizes that keep it busy")
+      ->capture_default_str();
+  add_choice<DType>(app, "--dtype", ops.dtype, floats, "Type of the elements");
   app.add_option("--rounds", settings.rounds, "Rounds; their median counts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -18,6 +18,7 @@
 #include "benchmarks/trainee.h"
 #include "tutti/checkpoint/safetensors.h"
 #include "tutti/core/memory.h"
+#include "tutti/tensor/tensor.h"
 
 namespace tutti::bench {
 namespace {
@@ -35,8 +36,8 @@ std::vector<std::int64_t> peak_memory(Communicator& comm) {
 }
 
 // What the tensors of this process were for when they were most.
-nlohmann::ordered_json peak_tensors() {
-  const auto peak = memory::statistics().peak;
+nlohmann::ordered_json peak_tensors(Device device) {
+  const auto peak = memory::statistics(device).peak;
   nlohmann::ordered_json bytes;
   for (std::size_t i = 0; i < memory::categories; ++i) {
     const auto category = static_cast<memory::Category>(i);
@@ -61,6 +62,9 @@ nlohmann::json describe_training(Communicator& comm, const Settings& settings, c
                                  const nn::Module& model) {
   auto document = describe(comm, settings);
   document["model"] = train.model;
+  document["device"] = train.device;
+  document["dtype"] = name_of(train.dtype);
+  document["graph"] = train.graph;
   document["parameters"] = model.parameter_count();
   document["micro_batch"] = train.micro_batch;
   document["unit"] = unit_of(train);
@@ -83,10 +87,10 @@ double waiting_share(Communicator& comm, const DataParallelStats& before, const 
 
 nlohmann::json row_of(const Trainee& trainee, const std::vector<double>& seconds, double units) {
   const Spread step = spread_of(seconds);
-  const auto stats = trainee.parallel().stats();
+  const auto stats = trainee.stats();
   nlohmann::json row{{"order", trainee.order() == ReduceOrder::tree ? "tree" : "any"},
                      {"first_loss", trainee.first_loss()},
-                     {"last_loss", trainee.parallel().loss()},
+                     {"last_loss", trainee.loss()},
                      {"buckets", stats.buckets},
                      {"parameter_bytes", stats.parameter_bytes},
                      {"gradient_bytes", stats.gradient_bytes},
@@ -166,7 +170,7 @@ int measure_training(Communicator& comm, const Settings& settings, const TrainSe
   std::vector<Seconds> took(trainees.size());
   for (auto& trainee : trainees) {
     for (int i = 2; i < train.warmup; ++i) trainee->step();
-    before.push_back(trainee->parallel().stats());
+    before.push_back(trainee->stats());
     contestants.push_back({.prepare = [] {},
                            .call =
                                [one = trainee.get(), &sum = took[before.size() - 1]] {
@@ -181,7 +185,7 @@ int measure_training(Communicator& comm, const Settings& settings, const TrainSe
   const auto units = document["units_per_step"].get<double>();
   for (std::size_t i = 0; i < trainees.size(); ++i) {
     auto row = row_of(*trainees[i], seconds[i], units);
-    row["waiting"] = waiting_share(comm, before[i], trainees[i]->parallel().stats(), took[i]);
+    row["waiting"] = waiting_share(comm, before[i], trainees[i]->stats(), took[i]);
     document["rows"].push_back(row);
   }
   if (trainees.size() > 1) {
@@ -189,7 +193,7 @@ int measure_training(Communicator& comm, const Settings& settings, const TrainSe
     put(document, "tree_to_any_by_step", ratios(seconds[0], seconds[1]));
   }
   document["peak_rss_bytes"] = peak_memory(comm);
-  document["peak_tensor_bytes"] = peak_tensors();
+  document["peak_tensor_bytes"] = peak_tensors(trainees[0]->model().parameters()[0].tensor.device());
   if (comm.rank() != 0) return 0;
   print(document);
   if (!settings.json.empty()) write_document(settings.json, document);

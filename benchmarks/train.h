@@ -21,6 +21,9 @@ struct TrainSettings {
   std::string order = "tree";  // or "any"; or "both", by turns
   std::string shard = "none";
   bool overlap = true;
+  std::string device = "cpu";
+  DType dtype = DType::f32;
+  bool graph = false;
   std::string save;  // a file for the model and the data before the first step
 };
 

@@ -5,6 +5,7 @@
 
 #include "benchmarks/models.h"
 #include "tutti/autograd/shape.h"
+#include "tutti/core/error.h"
 #include "tutti/nn/loss.h"
 #include "tutti/tensor/random.h"
 
@@ -14,6 +15,12 @@ namespace {
 Shard shard_of(const std::string& name) {
   const auto at = std::find(std::begin(shard_names), std::end(shard_names), name);
   return static_cast<Shard>(at - std::begin(shard_names));
+}
+
+// "cuda" gives each rank a GPU, if there are enough.
+Device device_of(const Communicator& comm, const TrainSettings& train) {
+  return train.device == "cuda" && comm.size() > 1 ? Device::cuda(comm.rank() % Device::cuda_count())
+                                                   : Device::parse(train.device);
 }
 
 }  // namespace
@@ -36,26 +43,63 @@ std::int64_t units_of(const TrainSettings& train) {
 const char* unit_of(const TrainSettings& train) { return train.model == "gpt" ? "tokens" : "images"; }
 
 Trainee::Trainee(Communicator& comm, const TrainSettings& train, ReduceOrder order)
-    : model_(make_model(train)),
-      order_(order),
-      parallel_(*model_, comm, {.overlap = train.overlap, .shard = shard_of(train.shard), .order = order}),
-      optimizer_(parallel_.parameters(), {.lr = train.lr, .weight_decay = 0.1}) {
-  for (const int v : comm.logical_ranks()) batches_.push_back(micro_batch_of(v, train));
+    : device_(device_of(comm, train)), model_(make_model(train)), order_(order) {
+  model_->to(device_).to(train.dtype);
+  for (const int v : comm.logical_ranks()) {
+    const auto [inputs, targets] = micro_batch_of(v, train);
+    batches_.push_back({train.model == "gpt" ? inputs.to(device_) : inputs.to(device_).to(train.dtype),
+                        targets.to(device_)});
+  }
+  const optim::AdamWOptions options{.lr = train.lr, .weight_decay = 0.1};
+  if (!train.graph) {
+    parallel_.emplace(
+        *model_, comm,
+        DataParallelOptions{.overlap = train.overlap, .shard = shard_of(train.shard), .order = order});
+    optimizer_.emplace(parallel_->parameters(), options);
+    return;
+  }
+  if (comm.size() > 1 || batches_.size() > 1)
+    throw ConfigError("train: --graph is of one rank and one micro-batch");
+  optimizer_.emplace(model_->parameters(), options);
+}
+
+// A step without DataParallel.
+void Trainee::alone() {
+  optimizer_->zero_grad(true);
+  loss_ = nn::cross_entropy((*model_)(batches_[0].inputs), batches_[0].targets);
+  loss_.backward();
+  optimizer_->step();
 }
 
 void Trainee::step() {
-  auto batch = batches_.begin();
-  for ([[maybe_unused]] const int v : parallel_.micro_batches()) {
-    parallel_.backward(nn::cross_entropy((*model_)(batch->inputs), batch->targets));
-    ++batch;
+  if (!parallel_) {
+    if (graph_) {
+      graph_->replay();
+    } else if (steps_ == 0) {
+      alone();
+    } else {
+      graph_.emplace(device_).capture([this] { alone(); });
+      graph_->replay();
+    }
+  } else {
+    auto batch = batches_.begin();
+    for ([[maybe_unused]] const int v : parallel_->micro_batches()) {
+      parallel_->backward(nn::cross_entropy((*model_)(batch->inputs), batch->targets));
+      ++batch;
+    }
+    parallel_->step(*optimizer_);
   }
-  parallel_.step(optimizer_);
-  if (parallel_.stats().steps == 1) first_loss_ = parallel_.loss();
+  if (device_.is_cuda()) cuda::synchronize(device_);
+  if (++steps_ == 1) first_loss_ = loss();
 }
+
+double Trainee::loss() const { return parallel_ ? parallel_->loss() : loss_.to(DType::f64).item<double>(); }
+
+DataParallelStats Trainee::stats() const { return parallel_ ? parallel_->stats() : DataParallelStats{}; }
 
 std::size_t Trainee::optimizer_bytes() const {
   std::size_t bytes = 0;
-  for (const auto& [name, tensor] : optimizer_.state_dict()) {
+  for (const auto& [name, tensor] : optimizer_->state_dict()) {
     bytes += static_cast<std::size_t>(tensor.numel()) * size_of(tensor.dtype());
   }
   return bytes;

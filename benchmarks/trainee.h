@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "benchmarks/train.h"
+#include "tutti/core/cuda.h"
 #include "tutti/nn/module.h"
 #include "tutti/optim/adam.h"
 #include "tutti/parallel/data_parallel.h"
@@ -31,21 +33,28 @@ const char* unit_of(const TrainSettings& train);
 class Trainee {
  public:
   Trainee(Communicator& comm, const TrainSettings& train, ReduceOrder order);
+  // Returns when it is done, on a GPU as well.
   void step();
-  // Of the first step; that of the last one is parallel().loss().
   double first_loss() const { return first_loss_; }
+  double loss() const;                  // of the last step
   std::size_t optimizer_bytes() const;  // on this rank
   const nn::Module& model() const { return *model_; }
-  const DataParallel& parallel() const { return parallel_; }
+  DataParallelStats stats() const;
   ReduceOrder order() const { return order_; }
 
  private:
+  void alone();
+
+  Device device_;
   std::unique_ptr<nn::Module> model_;
   std::vector<MicroBatch> batches_;  // of this rank's logical ranks
   ReduceOrder order_;
-  DataParallel parallel_;
-  optim::AdamW optimizer_;
+  std::optional<DataParallel> parallel_;  // none with a graph
+  std::optional<optim::AdamW> optimizer_;
+  std::optional<cuda::Graph> graph_;
+  Tensor loss_;  // of the graph
   double first_loss_ = 0;
+  std::int64_t steps_ = 0;
 };
 
 }  // namespace tutti::bench

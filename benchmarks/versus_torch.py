@@ -6,7 +6,8 @@
 A round is a run of each, of --steps steps after --warmup; its figure is the median of its steps. Printed are the medians
 over rounds, with the least and the most, and how many times faster Tutti is. PyTorch runs as installed; with memory that is
 kept by malloc ("kept"), which spares it page faults; so for images with channels last; and with --compile by torch.compile.
-All begin from the same file, so their losses have to agree.
+All begin from the same file, so their losses have to agree. On a GPU (--device cuda) PyTorch runs as it is, in a CUDA graph
+with --graph (as Tutti then does too), and by torch.compile; peak MB is of the GPU's memory.
 """
 
 import argparse
@@ -26,8 +27,15 @@ KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(32 << 30), "MALLO
 def contestants(given, options, begin):
     threads = {name: str(given.threads) for name in ("TUTTI_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     peer = [given.python, PEER, *options, "--threads", str(given.threads), "--load", begin]
-    yield "tutti", [given.bench, "train", "-n", "1", *options, "--save", begin], threads
+    graph = ["--graph"] if given.graph else []
+    yield "tutti", [given.bench, "train", "-n", "1", *options, *graph, "--save", begin], threads
     yield "pytorch", peer, threads
+    if given.device != "cpu":
+        if given.graph:
+            yield "pytorch graph", [*peer, *graph], threads
+        if given.compile:
+            yield "pytorch compiled", [*peer, "--compile"], threads
+        return
     yield "pytorch kept", peer, threads | KEPT
     if given.model in ("cnn", "lenet", "resnet20"):
         yield "pytorch channels last", [*peer, "--channels-last"], threads | KEPT
@@ -42,6 +50,9 @@ def main():
     parser.add_argument("--model", default="gpt", choices=["gpt", "mlp", "cnn", "lenet", "resnet20"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda")
+    parser.add_argument("--dtype", default="f32", choices=["f32", "bf16", "f16"])
+    parser.add_argument("--graph", action="store_true", help="on a GPU, steps captured in a graph")
     parser.add_argument("--compile", action="store_true", help="torch.compile too")
     parser.add_argument("--json", help="also write all results to a file")
     shape = {"steps": 20, "warmup": 5, "micro-batch": 0, "layers": 6, "width": 384, "heads": 6, "context": 256}
@@ -51,7 +62,7 @@ def main():
     given = parser.parse_args()
     given.micro_batch = given.micro_batch or {"gpt": 4, "cnn": 64}.get(given.model, 128)
     options = [text for name in shape for text in (f"--{name}", str(getattr(given, name.replace("-", "_"))))]
-    options += ["--model", given.model]
+    options += ["--model", given.model, "--device", given.device, "--dtype", given.dtype]
 
     with tempfile.TemporaryDirectory() as directory:
         begin = os.path.join(directory, "begin.safetensors")
@@ -67,7 +78,8 @@ def main():
     check_losses(documents)
     times = {name: [one["rows"][0]["step_ms"] for one in runs] for name, runs in documents.items()}
     for name, values in times.items():
-        peak = max(max(one["peak_rss_bytes"]) for one in documents[name]) / 1e6
+        gpu = given.device != "cpu" and name == "tutti"
+        peak = max(sum(one["peak_tensor_bytes"].values()) if gpu else max(one["peak_rss_bytes"]) for one in documents[name]) / 1e6
         faster = [theirs / ours for ours, theirs in zip(times["tutti"], values)]
         ratio = "" if name == "tutti" else f"  tutti is {spread(faster, 2)} times as fast"
         print(f"{name:<22} ms: {spread(values, 2):<26} peak MB: {peak:<6.0f}{ratio}")

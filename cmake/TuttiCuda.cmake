@@ -1,14 +1,7 @@
 # CUDA is used only where its compiler works with the host's and is new enough; `cuda_why_not` says what is amiss.
-# NVIDIA runs code of one generation on all its later members, and compiles the highest one's PTX for what comes
-# after: 80 serves A100 to L40, 90 the H100 and everything newer.
 set(TUTTI_CUDA_MINIMUM 12.4)
-if(DEFINED CMAKE_CUDA_ARCHITECTURES)
-  set(default_architectures "${CMAKE_CUDA_ARCHITECTURES}")
-else()
-  set(default_architectures "80-real;90")
-endif()
-set(TUTTI_CUDA_ARCHITECTURES "${default_architectures}" CACHE STRING "GPU generations to compile Tutti's kernels for")
 
+set(given_architectures ${CMAKE_CUDA_ARCHITECTURES})  # before CUDA is enabled, which gives it a default
 set(cuda_found OFF)
 set(cuda_why_not "TUTTI_CUDA=OFF")
 if(TUTTI_CUDA STREQUAL SIMULATED)
@@ -28,6 +21,18 @@ elseif(NOT TUTTI_CUDA STREQUAL OFF)
       set(cuda_why_not "nvcc ${CMAKE_CUDA_COMPILER_VERSION} comes without cuBLASLt")
     else()
       set(cuda_found ON)
+      # A100, A10 and RTX 30, L40 and RTX 40, H100 and H200, and of newer toolkits B200 and RTX 50; what comes after compiles
+      # the PTX of the last one for itself.
+      set(default_architectures 80-real 86-real 89-real 90a-real)
+      if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.8)
+        list(APPEND default_architectures 90-virtual)
+      else()
+        list(APPEND default_architectures 100-real 120)
+      endif()
+      if(given_architectures)
+        set(default_architectures ${given_architectures})
+      endif()
+      set(TUTTI_CUDA_ARCHITECTURES "${default_architectures}" CACHE STRING "GPU generations to compile Tutti's kernels for")
       list(JOIN TUTTI_CUDA_ARCHITECTURES " " architectures)
       set(cuda_state "CUDA ${CMAKE_CUDA_COMPILER_VERSION} for ${architectures}")
     endif()

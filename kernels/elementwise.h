@@ -103,6 +103,13 @@ struct Fill {
   static void cuda(DType dtype, const Shape& shape, const MutableOperand& out, double value);
 };
 
+// out[i] = start + i * step, of `count` elements, computed in f64.
+struct Arange {
+  static constexpr const char* name = "arange";
+  static void cpu(DType dtype, void* out, std::int64_t count, double start, double step);
+  static void cuda(DType dtype, void* out, std::int64_t count, double start, double step);
+};
+
 // out = x, converted from `from` to `to`; to bool: whether it is not 0.
 struct Copy {
   static constexpr const char* name = "copy";

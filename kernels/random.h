@@ -11,15 +11,26 @@ namespace tutti::kernels {
 
 struct RandomState {
   std::uint64_t seed, stream, position;
+  const RandomState* on_device = nullptr;  // where set, a kernel of a GPU reads there what counts
+
+  TUTTI_HOST_DEVICE RandomState now() const { return on_device ? *on_device : *this; }
 };
 
-enum class Distribution : std::uint8_t { uniform, normal };
+// The f32 in [0, 1) that a word makes.
+TUTTI_HOST_DEVICE constexpr float random_unit(std::uint32_t word) {
+  return static_cast<float>(static_cast<std::int32_t>(word >> 8)) * 0x1p-24f;
+}
 
-// out[i] uniform in [a, b), or normal with mean a and standard deviation b; dtype f32 or f64.
+enum class Distribution : std::uint8_t { uniform, normal, bernoulli };
+
+// out[i] uniform in [a, b), normal with mean a and standard deviation b, or 1 with probability a and else 0 (f32 numbers, not
+// f64 ones, decide). dtype f32 or f64, on a GPU also bf16 and f16: rounded f32 numbers.
 struct Random {
   static constexpr const char* name = "random";
   static void cpu(Distribution distribution, const RandomState& state, DType dtype, void* out,
                   std::int64_t count, double a, double b);
+  static void cuda(Distribution distribution, const RandomState& state, DType dtype, void* out,
+                   std::int64_t count, double a, double b);
 };
 
 // Elements that one block makes.
@@ -30,6 +41,8 @@ struct RandomInt {
   static constexpr const char* name = "random_int";
   static void cpu(const RandomState& state, std::int64_t* out, std::int64_t count, std::uint64_t range,
                   std::int64_t low);
+  static void cuda(const RandomState& state, std::int64_t* out, std::int64_t count, std::uint64_t range,
+                   std::int64_t low);
 };
 
 }  // namespace tutti::kernels

@@ -11,10 +11,11 @@
 #include <optional>
 #include <string>
 
+#include "../device.h"
 #include "../progress.h"
 
 struct Settings {
-  std::string text, checkpoints;
+  std::string text, checkpoints, device;
   std::int64_t steps = 2000, batch = 12, context = 64, layers = 4, heads = 4, width = 128;
   std::int64_t save_every = 250, evaluations = 20, sample = 300;
   double lr = 1e-3, dropout = 0;
@@ -37,7 +38,7 @@ std::vector<tutti::optim::ParameterGroup<tutti::optim::AdamWOptions>> groups_of(
 
 // The mean over the logical ranks, whoever has them: the same bits in any world.
 double validation_loss(tutti::nn::Gpt& model, const tutti::data::TextLoader& batches,
-                       std::int64_t evaluations, tutti::Communicator& world) {
+                       std::int64_t evaluations, tutti::Communicator& world, tutti::Device device) {
   tutti::NoGrad no_grad;
   model.eval();
   std::vector<double> losses;  // of this rank's logical ranks
@@ -45,7 +46,7 @@ double validation_loss(tutti::nn::Gpt& model, const tutti::data::TextLoader& bat
     double sum = 0;
     for (std::int64_t i = 0; i < evaluations; ++i) {
       const auto [tokens, targets] = batches.validation(i, v);
-      sum += tutti::nn::cross_entropy(model(tokens), targets).item<double>();
+      sum += tutti::nn::cross_entropy(model(tokens.to(device)), targets.to(device)).item<double>();
     }
     losses.push_back(sum / static_cast<double>(evaluations));
   }
@@ -64,6 +65,8 @@ void train(const Settings& set, tutti::World& world) {
                         .context = set.context,
                         .dropout = set.dropout,
                         .seed = set.seed});
+  const tutti::Device device = device_of(set.device, world);
+  model.to(device);
   tutti::DataParallelOptions options{.shard = set.shard};
   if (set.bf16) options.hook = std::make_shared<tutti::Bf16Gradients>();
   tutti::DataParallel parallel(model, world, options);
@@ -82,8 +85,9 @@ void train(const Settings& set, tutti::World& world) {
     step = checkpoints->restore(state);
   }
   if (speaks) {
-    fmt::print("{} parameters, {} characters in the alphabet, {} rank(s) over {}\n", model.parameter_count(),
-               batches.vocabulary().size(), world.size(), world.backend());
+    fmt::print("{} parameters, {} characters in the alphabet, {} rank(s) over {} on {}\n",
+               model.parameter_count(), batches.vocabulary().size(), world.size(), world.backend(),
+               device.str());
     if (step > 0) fmt::print("resumed from {} at step {}\n", set.checkpoints, step);
   }
 
@@ -93,7 +97,7 @@ void train(const Settings& set, tutti::World& world) {
     for ([[maybe_unused]] const int v : parallel.micro_batches()) {
       const auto [tokens, targets] = batches.next();
       const tutti::Autocast autocast(set.bf16 ? std::optional(tutti::DType::bf16) : std::nullopt);
-      parallel.backward(tutti::nn::cross_entropy(model(tokens), targets));
+      parallel.backward(tutti::nn::cross_entropy(model(tokens.to(device)), targets.to(device)));
     }
     parallel.clip_grad_norm_(1.0);
     parallel.step(optimizer);
@@ -103,13 +107,13 @@ void train(const Settings& set, tutti::World& world) {
   if (checkpoints) checkpoints->drain();
 
   const auto whole = parallel.gather();  // for all that follows, which not every rank does
-  const double loss = validation_loss(model, batches, set.evaluations, world);
+  const double loss = validation_loss(model, batches, set.evaluations, world, device);
   const std::string fingerprint = set.fingerprint ? tutti::fingerprint(state) : "";
   if (!speaks) return;
   fmt::print("validation loss {:.4f}\n", loss);
   if (set.sample > 0) {
     tutti::Generator rng(set.seed);
-    const tutti::Tensor start = tutti::tensor<std::int64_t>({0}, {1, 1});
+    const tutti::Tensor start = tutti::zeros({1, 1}, {tutti::DType::i64, device});
     const auto tokens =
         model.generate(start, set.sample, {.temperature = 0.8}, rng).to_vector<std::int64_t>();
     fmt::print("---\n{}\n---\n", batches.decode(tokens));
@@ -150,6 +154,9 @@ int main(int argc, char** argv) {
                                               {"gradients", tutti::Shard::gradients},
                                               {"parameters", tutti::Shard::parameters}}))
       ->default_str("none");
+  app.add_option("--device", set.device,
+                 "cpu, or cuda: the GPUs of a machine in turn; else what the back end gives")
+      ->default_str("");
   app.add_flag("--bf16", set.bf16, "products in bf16, and gradients on their way");
   app.add_flag("--fingerprint", set.fingerprint,
                "end with a line that runs share which ended in the same bits");

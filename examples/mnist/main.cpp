@@ -6,12 +6,13 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 
+#include "../device.h"
 #include "../progress.h"
 
 namespace nn = tutti::nn;
 
 struct Settings {
-  std::string images, labels, model = "mlp", checkpoints;
+  std::string images, labels, model = "mlp", checkpoints, device;
   std::int64_t held_out = 1000, epochs = 0, batch = 128;
   double lr = 1e-3;
   std::uint64_t seed = 1;
@@ -35,7 +36,8 @@ nn::Sequential make_model(const Settings& set, const tutti::Shape& images) {
 
 // The share of `set` that the model gets right; each logical rank tries its part of it, so that what the model sees at
 // once is the same in any world.
-double accuracy(nn::Module& model, const tutti::data::ImageSet& set, tutti::Communicator& world) {
+double accuracy(nn::Module& model, const tutti::data::ImageSet& set, tutti::Communicator& world,
+                tutti::Device device) {
   tutti::NoGrad no_grad;
   model.eval();
   const tutti::LogicalRanks ranks = world.logical_ranks();
@@ -46,7 +48,7 @@ double accuracy(nn::Module& model, const tutti::data::ImageSet& set, tutti::Comm
     tutti::data::ImageLoader batches(set.slice(begin, end), {.batch = 250, .shuffle = false});
     for (std::int64_t i = 0; i < batches.steps_per_epoch(); ++i) {
       const auto [images, labels, weight] = batches.next();
-      right[0] += sum(eq(argmax(model(images), 1), labels)).item<std::int64_t>();
+      right[0] += sum(eq(argmax(model(images.to(device)), 1), labels.to(device))).item<std::int64_t>();
     }
   }
   model.train();
@@ -65,6 +67,8 @@ void train(const Settings& set, tutti::World& world) {
 
   tutti::data::ImageLoader batches(learned, {.batch = set.batch, .seed = set.seed}, world);
   nn::Sequential model = make_model(set, all.images.shape());
+  const tutti::Device device = device_of(set.device, world);
+  model.to(device);
   tutti::DataParallel parallel(model, world);
   tutti::optim::AdamW optimizer(parallel.parameters(), {.lr = set.lr});
   auto state = tutti::TrainState{model, optimizer, batches};
@@ -76,8 +80,9 @@ void train(const Settings& set, tutti::World& world) {
     step = checkpoints->restore(state);
   }
   if (speaks) {
-    fmt::print("{}: {} parameters; {} images, {} of them held out; {} rank(s) over {}\n", set.model,
-               model.parameter_count(), all.size(), set.held_out, world.size(), world.backend());
+    fmt::print("{}: {} parameters; {} images, {} of them held out; {} rank(s) over {} on {}\n", set.model,
+               model.parameter_count(), all.size(), set.held_out, world.size(), world.backend(),
+               device.str());
     if (step > 0) fmt::print("resumed from {} at step {}\n", set.checkpoints, step);
   }
 
@@ -86,14 +91,14 @@ void train(const Settings& set, tutti::World& world) {
   for (; step < steps; ++step) {
     for ([[maybe_unused]] const int v : parallel.micro_batches()) {
       const auto [images, labels, weight] = batches.next();
-      parallel.backward(nn::cross_entropy(model(images), labels), weight);
+      parallel.backward(nn::cross_entropy(model(images.to(device)), labels.to(device)), weight);
     }
     parallel.step(optimizer);
     progress.show(step + 1, parallel.loss());
     if (checkpoints) checkpoints->save(step, state);
   }
   if (checkpoints) checkpoints->drain();
-  const double right = accuracy(model, held_out, world);
+  const double right = accuracy(model, held_out, world, device);
   if (speaks) fmt::print("held-out accuracy {:.2f}%\n", 100 * right);
   if (set.fingerprint) {
     const std::string fingerprint = tutti::fingerprint(state);
@@ -127,6 +132,9 @@ int main(int argc, char** argv) {
          "--logical-ranks", set.logical_ranks,
          "micro-batches of a step, as many as the run will ever have ranks; else the next power of two")
       ->check(CLI::PositiveNumber)
+      ->default_str("");
+  app.add_option("--device", set.device,
+                 "cpu, or cuda: the GPUs of a machine in turn; else what the back end gives")
       ->default_str("");
   app.add_flag("--fingerprint", set.fingerprint,
                "end with a line that runs share which ended in the same bits");

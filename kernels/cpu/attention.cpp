@@ -15,8 +15,8 @@ namespace {
 constexpr std::int64_t block = 64;  // queries
 
 template <typename T>
-T* head(const HeadMatrices& x, std::int64_t i, std::int64_t row = 0) {
-  return static_cast<T*>(x.data) + x.offsets[i] + row * x.ld;
+T* head(const AttentionArgs& a, const HeadMatrices& x, std::int64_t i, std::int64_t row = 0) {
+  return static_cast<T*>(x.data) + offset_of_head(a.batch, x, i) + row * x.ld;
 }
 
 std::int64_t visible_keys(const AttentionArgs& a, std::int64_t query) {
@@ -31,9 +31,9 @@ void score(const AttentionArgs& a, std::int64_t h, std::int64_t first, std::int6
                 .m = rows,
                 .n = keys,
                 .k = a.width,
-                .a = head<T>(a.q, h, first),
+                .a = head<T>(a, a.q, h, first),
                 .lda = a.q.ld,
-                .b = head<T>(a.k, h),
+                .b = head<T>(a, a.k, h),
                 .ldb = a.k.ld,
                 .c = out,
                 .ldc = keys,
@@ -76,7 +76,7 @@ template <typename T>
 void forward(const AttentionArgs& a, const HeadMatrices& out, T* log_sums, std::int64_t h,
              std::int64_t first) {
   const std::int64_t rows = std::min(block, a.queries - first), keys = visible_keys(a, first + rows - 1);
-  T* const to = head<T>(out, h, first);
+  T* const to = head<T>(a, out, h, first);
   log_sums += h * a.queries + first;
   if (keys == 0) {
     for (std::int64_t i = 0; i < rows; ++i) std::fill_n(to + i * out.ld, a.value_width, T(0));
@@ -98,7 +98,7 @@ void forward(const AttentionArgs& a, const HeadMatrices& out, T* log_sums, std::
                 .k = keys,
                 .a = scores.data(),
                 .lda = keys,
-                .b = head<T>(a.v, h),
+                .b = head<T>(a, a.v, h),
                 .ldb = a.v.ld,
                 .c = to,
                 .ldc = out.ld});
@@ -116,12 +116,12 @@ void backward(const AttentionArgs& a, const HeadMatrices& out, const T* log_sums
   for (std::int64_t first = (a.queries - 1) / block * block; first >= 0; first -= block) {
     const std::int64_t rows = std::min(block, a.queries - first), keys = visible_keys(a, first + rows - 1);
     if (keys == 0) {
-      for (std::int64_t i = 0; i < rows; ++i) std::fill_n(head<T>(dq, h, first + i), a.width, T(0));
+      for (std::int64_t i = 0; i < rows; ++i) std::fill_n(head<T>(a, dq, h, first + i), a.width, T(0));
       continue;
     }
     T* const scores = memory.data();
     T* const of_scores = scores + rows * keys;
-    const T* const gradient = head<T>(g, h, first);
+    const T* const gradient = head<T>(a, g, h, first);
     score<T>(a, h, first, rows, keys, scores);
     gemm_tile<T>({.b_transposed = true,
                   .m = rows,
@@ -129,13 +129,13 @@ void backward(const AttentionArgs& a, const HeadMatrices& out, const T* log_sums
                   .k = a.value_width,
                   .a = gradient,
                   .lda = g.ld,
-                  .b = head<T>(a.v, h),
+                  .b = head<T>(a, a.v, h),
                   .ldb = a.v.ld,
                   .c = of_scores,
                   .ldc = keys});
     for (std::int64_t i = 0; i < rows; ++i) {
       const std::int64_t n = visible_keys(a, first + i);
-      const T mean = dot(gradient + i * g.ld, head<T>(out, h, first + i), a.value_width);
+      const T mean = dot(gradient + i * g.ld, head<T>(a, out, h, first + i), a.value_width);
       softmax_grad(scores + i * keys, log_sums[h * a.queries + first + i], of_scores + i * keys, mean, n);
       for (T* row : {scores + i * keys, of_scores + i * keys}) std::fill(row + n, row + keys, T(0));
     }
@@ -148,7 +148,7 @@ void backward(const AttentionArgs& a, const HeadMatrices& out, const T* log_sums
                   .b = gradient,
                   .ldb = g.ld,
                   .beta = beta,
-                  .c = head<T>(dv, h),
+                  .c = head<T>(a, dv, h),
                   .ldc = dv.ld});
     gemm_tile<T>({.a_transposed = true,
                   .m = keys,
@@ -156,10 +156,10 @@ void backward(const AttentionArgs& a, const HeadMatrices& out, const T* log_sums
                   .k = rows,
                   .a = of_scores,
                   .lda = keys,
-                  .b = head<T>(a.q, h, first),
+                  .b = head<T>(a, a.q, h, first),
                   .ldb = a.q.ld,
                   .beta = beta,
-                  .c = head<T>(dk, h),
+                  .c = head<T>(a, dk, h),
                   .ldc = dk.ld,
                   .alpha = scale});
     gemm_tile<T>({.m = rows,
@@ -167,9 +167,9 @@ void backward(const AttentionArgs& a, const HeadMatrices& out, const T* log_sums
                   .k = keys,
                   .a = of_scores,
                   .lda = keys,
-                  .b = head<T>(a.k, h),
+                  .b = head<T>(a, a.k, h),
                   .ldb = a.k.ld,
-                  .c = head<T>(dq, h, first),
+                  .c = head<T>(a, dq, h, first),
                   .ldc = dq.ld,
                   .alpha = scale});
     beta = 1;

@@ -77,6 +77,13 @@ void Fill::cpu(DType dtype, const Shape& shape, const MutableOperand& out, doubl
   });
 }
 
+void Arange::cpu(DType dtype, void* out, std::int64_t count, double start, double step) {
+  visit_dtype(dtype, [&]<typename T>() {
+    auto* elements = static_cast<T*>(out);
+    for (std::int64_t i = 0; i < count; ++i) elements[i] = convert<T>(start + static_cast<double>(i) * step);
+  });
+}
+
 void Copy::cpu(const Shape& shape, DType to, const MutableOperand& out, DType from, const Operand& x) {
   visit_dtype(to, [&]<typename To>() {
     visit_dtype(from, [&]<typename From>() {

@@ -27,9 +27,9 @@ std::int64_t FindOutside::cpu(const std::int64_t* index, std::int64_t count, std
   return -1;
 }
 
-void IndexSelect::cpu(std::size_t element_size, const void* x, const std::int64_t* index, void* out,
-                      std::int64_t outer, std::int64_t n, std::int64_t inner, std::int64_t count) {
-  const std::size_t row = static_cast<std::size_t>(inner) * element_size;
+void IndexSelect::cpu(DType dtype, const void* x, const std::int64_t* index, void* out, std::int64_t outer,
+                      std::int64_t n, std::int64_t inner, std::int64_t count) {
+  const std::size_t row = static_cast<std::size_t>(inner) * size_of(dtype);
   parallel_for(outer * count, piece_rows(inner), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
       std::memcpy(
@@ -55,8 +55,9 @@ void IndexAdd::cpu(DType dtype, void* out, const std::int64_t* index, const void
   });
 }
 
-void Gather::cpu(std::size_t element_size, const void* x, const std::int64_t* index, void* out,
-                 std::int64_t outer, std::int64_t n, std::int64_t inner, std::int64_t m) {
+void Gather::cpu(DType dtype, const void* x, const std::int64_t* index, void* out, std::int64_t outer,
+                 std::int64_t n, std::int64_t inner, std::int64_t m) {
+  const std::size_t element_size = size_of(dtype);
   auto* to = static_cast<std::byte*>(out);
   for (std::int64_t o = 0; o < outer; ++o) {
     for (std::int64_t i = 0; i < m * inner; ++i, ++index, to += element_size) {

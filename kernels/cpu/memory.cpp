@@ -36,15 +36,17 @@ void SetZero::cpu(void* data, std::size_t bytes) {
   });
 }
 
-void CopyBytes::cpu(void* to, Device, const void* from, Device, std::size_t bytes) {
+void CopyBytes::cpu(void* to, Device, const void* from, Device, std::size_t bytes, CopyMode) {
   parallel_for(static_cast<std::int64_t>(bytes), piece_bytes, [=](std::int64_t first, std::int64_t last) {
     std::memcpy(static_cast<std::byte*>(to) + first, static_cast<const std::byte*>(from) + first,
                 static_cast<std::size_t>(last - first));
   });
 }
 
-void copy_bytes(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes) {
-  launch<CopyBytes>(to_device.is_cpu() ? from_device : to_device, to, to_device, from, from_device, bytes);
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes,
+                CopyMode mode) {
+  launch<CopyBytes>(to_device.is_cpu() ? from_device : to_device, to, to_device, from, from_device, bytes,
+                    mode);
 }
 
 }  // namespace tutti::kernels

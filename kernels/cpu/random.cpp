@@ -3,22 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/parallel_for.h"
+#include "kernels/cpu/random_blocks.h"
 #include "kernels/cpu/vector_math.h"
 #include "kernels/multiversion.h"
 #include "kernels/philox.h"
 
 namespace tutti::kernels {
-namespace {
-
-constexpr std::int64_t random_piece = piece_elements / 4;  // whole blocks, each of some dozen multiplications
-constexpr std::int64_t lanes = 64;                         // fewer, and a compiler writes each of them out
-constexpr double two_pi = 6.28318530717958647692;
-
-// The words of `lanes` blocks, one behind the other: Philox, for all of them at once.
+// Philox, for all of them at once.
 TUTTI_MULTIVERSION void make_blocks(const RandomState& state, std::uint64_t position, std::uint32_t* out) {
-  std::uint32_t a[lanes], b[lanes], c[lanes], d[lanes];
-  for (std::int64_t i = 0; i < lanes; ++i) {
+  std::uint32_t a[random_lanes], b[random_lanes], c[random_lanes], d[random_lanes];
+  for (std::int64_t i = 0; i < random_lanes; ++i) {
     const std::uint64_t block = position + static_cast<std::uint64_t>(i);
     a[i] = static_cast<std::uint32_t>(block);
     b[i] = static_cast<std::uint32_t>(block >> 32);
@@ -27,7 +21,7 @@ TUTTI_MULTIVERSION void make_blocks(const RandomState& state, std::uint64_t posi
   }
   auto key = static_cast<std::uint32_t>(state.seed), other_key = static_cast<std::uint32_t>(state.seed >> 32);
   for (int round = 0; round < 10; ++round) {
-    for (std::int64_t i = 0; i < lanes; ++i) {
+    for (std::int64_t i = 0; i < random_lanes; ++i) {
       const std::uint64_t x = std::uint64_t{Philox::multipliers[0]} * a[i];
       const std::uint64_t y = std::uint64_t{Philox::multipliers[1]} * c[i];
       a[i] = static_cast<std::uint32_t>(y >> 32) ^ b[i] ^ key;
@@ -38,7 +32,7 @@ TUTTI_MULTIVERSION void make_blocks(const RandomState& state, std::uint64_t posi
     key += Philox::key_steps[0];
     other_key += Philox::key_steps[1];
   }
-  for (std::int64_t i = 0; i < lanes; ++i) {
+  for (std::int64_t i = 0; i < random_lanes; ++i) {
     out[4 * i] = a[i];
     out[4 * i + 1] = b[i];
     out[4 * i + 2] = c[i];
@@ -46,17 +40,9 @@ TUTTI_MULTIVERSION void make_blocks(const RandomState& state, std::uint64_t posi
   }
 }
 
-// Calls f(words, i, n) for the words of many blocks at once, which make the elements i to i + n - 1 of `count`.
-template <typename F>
-void for_each_blocks(const RandomState& state, std::int64_t count, std::int64_t per_block, F f) {
-  parallel_for(count, random_piece, [&](std::int64_t first, std::int64_t last) {
-    std::uint32_t words[4 * lanes];
-    for (std::int64_t i = first; i < last; i += lanes * per_block) {
-      make_blocks(state, state.position + static_cast<std::uint64_t>(i / per_block), words);
-      f(words, i, std::min(lanes * per_block, last - i));
-    }
-  });
-}
+namespace {
+
+constexpr double two_pi = 6.28318530717958647692;
 
 // (0, 1): never 0, whose logarithm is infinite.
 double open_unit(std::uint32_t word) { return (word + 0.5) * 0x1p-32; }
@@ -75,8 +61,7 @@ void uniform(const std::uint32_t* words, float* out, std::int64_t n, double from
   const auto low = static_cast<float>(from), high = static_cast<float>(to),
              width = static_cast<float>(to - from);
   for (std::int64_t i = 0; i < n; ++i) {
-    const float unit = static_cast<float>(static_cast<std::int32_t>(words[i] >> 8)) * 0x1p-24f;
-    out[i] = below(low + unit * width, low, high);
+    out[i] = below(low + random_unit(words[i]) * width, low, high);
   }
 }
 
@@ -112,13 +97,26 @@ void normal(const std::uint32_t* words, T* out, std::int64_t n, double mean, dou
   }
 }
 
+// Of as many random bits as f32, whatever it is rounded to.
+template <typename T>
+void bernoulli(const std::uint32_t* words, T* out, std::int64_t n, double p) {
+  const auto bound = static_cast<float>(p);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = random_unit(words[i]) < bound ? T(1) : T(0);
+}
+
 template <typename T>
 void fill(Distribution distribution, const RandomState& state, T* out, std::int64_t count, double a,
           double b) {
   for_each_blocks(state, count, per_block(dtype_of<T>),
                   [=](const std::uint32_t* words, std::int64_t i, auto n) {
-                    distribution == Distribution::uniform ? uniform(words, out + i, n, a, b)
-                                                          : normal(words, out + i, n, a, b);
+                    switch (distribution) {
+                      case Distribution::uniform:
+                        return uniform(words, out + i, n, a, b);
+                      case Distribution::normal:
+                        return normal(words, out + i, n, a, b);
+                      case Distribution::bernoulli:
+                        return bernoulli(words, out + i, n, a);
+                    }
                   });
 }
 

@@ -2,40 +2,81 @@
 
 #include <fmt/format.h>
 
-#include <map>
-#include <mutex>
-
 #include "kernels/cuda/check.h"
-#include "kernels/matmul.h"
-#include "kernels/memory.h"
 #include "tutti/core/error.h"
 
 namespace tutti::kernels {
+namespace {
+
+constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what NVIDIA advises from Hopper on
+constexpr std::size_t most_choices = 8192;                      // of 700 bytes
+
+// Memory may be taken while a stream is captured, too: it is no part of the graph.
+class RelaxedCapture {
+ public:
+  RelaxedCapture() { check(cudaThreadExchangeStreamCaptureMode(&mode_), Matmul::name); }
+  ~RelaxedCapture() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  RelaxedCapture(const RelaxedCapture&) = delete;
+  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
+}  // namespace
 
 void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   throw DeviceError(fmt::format("{}: cuBLASLt failed: {}", what, cublasLtGetStatusString(status)));
 }
 
-const BlasContext& BlasContext::current() {
+BlasContext& BlasContext::current() {
   // Kept to the end of the process, and past it: by then the driver may be gone, and so is what it held.
   static auto& contexts = *new std::map<int, BlasContext>;
   static auto& mutex = *new std::mutex;
   int gpu = 0;
   check(cudaGetDevice(&gpu), Matmul::name);
   const std::lock_guard lock(mutex);
-  return contexts.try_emplace(gpu).first->second;
+  return contexts.try_emplace(gpu, gpu).first->second;
 }
 
-BlasContext::BlasContext() : workspace_(Allocate::cuda(workspace_bytes)) {
-  const cublasStatus_t status = cublasLtCreate(&handle_);
-  if (status != CUBLAS_STATUS_SUCCESS) Free::cuda(workspace_, workspace_bytes);
+BlasContext::BlasContext(int gpu) {
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu), Matmul::name);
+  fuses_gelu_ = major >= 9;
+  check(cublasLtCreate(&handle_), Matmul::name);
+}
+
+LtWorkspace BlasContext::workspace(cudaStream_t stream) {
+  const std::lock_guard lock(mutex_);
+  void*& data = workspaces_[stream];
+  if (!data) {
+    const RelaxedCapture relaxed;
+    check(cudaMalloc(&data, workspace_bytes), Matmul::name);
+  }
+  return {data, workspace_bytes};
+}
+
+std::shared_ptr<const LtChoice> BlasContext::choice(const LtPlan& plan, double beta, LtWorkspace workspace,
+                                                    cudaStream_t stream) {
+  const std::lock_guard lock(mutex_);
+  const auto known = choices_.find(plan.product);
+  if (known != choices_.end() && !is_to_be_timed(*known->second, stream)) return known->second;
+  const auto made = std::make_shared<const LtChoice>(choose(handle_, plan, beta, workspace, stream));
+  if (choices_.size() >= most_choices) choices_.clear();
+  choices_[plan.product] = made;
+  return made;
+}
+
+bool BlasContext::run(const LtPlan& plan, double beta, cudaStream_t stream) {
+  const LtWorkspace scratch = workspace(stream);
+  const auto chosen = choice(plan, beta, scratch, stream);
+  if (!chosen->exists) return false;
+  const cublasStatus_t status = chosen->run(handle_, plan, beta, scratch, stream);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return false;
   check(status, Matmul::name);
-}
-
-BlasContext::~BlasContext() {
-  cublasLtDestroy(handle_);
-  Free::cuda(workspace_, workspace_bytes);
+  launched(Matmul::name, stream);
+  return true;
 }
 
 }  // namespace tutti::kernels

@@ -1,9 +1,14 @@
-// cuBLASLt's handle and scratch memory, one of each a GPU.
+// cuBLASLt's handle, scratch memory and choices, for each GPU.
 #pragma once
 
 #include <cublasLt.h>
 
 #include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "kernels/cuda/lt_choice.h"
 
 namespace tutti::kernels {
 
@@ -12,23 +17,31 @@ void check(cublasStatus_t status, const char* what);
 
 class BlasContext {
  public:
-  static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what NVIDIA advises from Hopper on
+  // The current GPU's, made at the first call. Threads share it.
+  static BlasContext& current();
 
-  // The current GPU's, made at the first call. Threads may share it: products are queued on one stream, so no
-  // two use the workspace at once.
-  static const BlasContext& current();
-
-  BlasContext();
+  explicit BlasContext(int gpu);
   BlasContext(const BlasContext&) = delete;
   BlasContext& operator=(const BlasContext&) = delete;
-  ~BlasContext();
 
-  cublasLtHandle_t handle() const { return handle_; }
-  void* workspace() const { return workspace_; }
+  // Queues the product. False, and nothing is done, where cuBLASLt has no algorithm for it.
+  bool run(const LtPlan& plan, double beta, cudaStream_t stream);
+
+  // From Hopper on, GELU in a product is faster than behind it; before, kernels that have it are slow ones.
+  bool fuses_gelu() const { return fuses_gelu_; }
 
  private:
+  std::shared_ptr<const LtChoice> choice(const LtPlan& plan, double beta, LtWorkspace workspace,
+                                         cudaStream_t stream);
+  LtWorkspace workspace(cudaStream_t stream);
+
   cublasLtHandle_t handle_ = nullptr;
-  void* workspace_ = nullptr;
+  bool fuses_gelu_ = false;
+  std::mutex mutex_;
+  // One a stream: its products follow each other, those of two streams may run at once. Kept to the end, so that a
+  // captured graph finds it where it was.
+  std::map<cudaStream_t, void*> workspaces_;
+  std::map<LtProduct, std::shared_ptr<const LtChoice>> choices_;
 };
 
 }  // namespace tutti::kernels

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "kernels/cuda/graph.h"
 #include "tutti/core/error.h"
 
 namespace tutti::kernels {
@@ -32,20 +33,25 @@ bool is_late(cudaError_t status) {
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // so that the next kernel is not blamed for it
+  if (status >= cudaErrorStreamCaptureUnsupported && status <= cudaErrorStreamCaptureWrongThread)
+    throw_not_in_graph(what);
   throw DeviceError(fmt::format("{}: {} ({}){}", what, cudaGetErrorString(status), cudaGetErrorName(status),
-                                is_late(status)
-                                    ? "; an earlier kernel may be the cause: TUTTI_CUDA_SYNC=1 "
-                                      "names the right one"
-                                    : ""));
+                                is_late(status) ? "; an earlier kernel may be the cause: TUTTI_CUDA_SYNC=1 "
+                                                  "names the right one"
+                                                : ""));
+}
+
+std::atomic<bool>& waits_for_launches() {
+  static std::atomic<bool> waits = [] {
+    const char* text = std::getenv("TUTTI_CUDA_SYNC");
+    return text != nullptr && std::string_view(text) == "1";
+  }();
+  return waits;
 }
 
 void launched(const char* kernel, cudaStream_t stream) {
   check(cudaGetLastError(), kernel);
-  static const bool wait = [] {
-    const char* text = std::getenv("TUTTI_CUDA_SYNC");
-    return text != nullptr && std::string_view(text) == "1";
-  }();
-  if (wait) check(cudaStreamSynchronize(stream), kernel);
+  if (waits_for_launches() && !is_capturing()) check(cudaStreamSynchronize(stream), kernel);
 }
 
 }  // namespace tutti::kernels

@@ -4,6 +4,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
+
 namespace tutti::kernels {
 
 void check(cudaError_t status, const char* what);
@@ -11,5 +13,6 @@ void check(cudaError_t status, const char* what);
 // For the line after work of `kernel` was queued. What goes wrong while it runs shows at a later call, which says so; with
 // TUTTI_CUDA_SYNC=1 every launch is waited for, and the right one named.
 void launched(const char* kernel, cudaStream_t stream);
+std::atomic<bool>& waits_for_launches();
 
 }  // namespace tutti::kernels

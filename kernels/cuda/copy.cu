@@ -26,6 +26,16 @@ struct FillBody {
   __device__ void operator()(const std::int64_t (&at)[1]) const { out[at[0]] = value; }
 };
 
+template <typename T>
+struct ArangeBody {
+  T* out;
+  double start, step;
+
+  __device__ void operator()(const std::int64_t (&at)[1]) const {
+    out[at[0]] = convert<T>(start + static_cast<double>(at[0]) * step);
+  }
+};
+
 // The source's dtype is looked at on the GPU: 8 kernels instead of 64.
 template <typename To>
 struct CopyBody {
@@ -80,6 +90,13 @@ struct AddScaledBody {
 void Fill::cuda(DType dtype, const Shape& shape, const MutableOperand& out, double value) {
   visit_dtype(dtype, [&]<typename T>() {
     for_each<1>(name, shape, {&out.strides}, FillBody<T>{static_cast<T*>(out.data), convert<T>(value)});
+  });
+}
+
+void Arange::cuda(DType dtype, void* out, std::int64_t count, double start, double step) {
+  const Shape shape{count}, dense{1};
+  visit_dtype(dtype, [&]<typename T>() {
+    for_each<1>(name, shape, {&dense}, ArangeBody<T>{static_cast<T*>(out), start, step});
   });
 }
 

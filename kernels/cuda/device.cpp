@@ -50,6 +50,11 @@ bool Device::has_cuda(std::string* why) {
   return found;
 }
 
+int Device::cuda_count() {
+  std::string why;
+  return count_gpus(why);
+}
+
 Device Device::cuda(int index) {
   std::string why;
   const int count = count_gpus(why);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "autograd/mixed.h"
 #include "autograd/softmax_rows.h"
@@ -41,18 +40,13 @@ class Heads {
     if (x.strides()[column] != 1 || x.strides()[row] < x.size(-1)) tensor_ = contiguous(tensor_);
     const Shape strides = broadcast_strides(
         tensor_.as_strided(batch_of(x.shape()), batch_of(tensor_.strides()), tensor_.offset()), batch);
-    offsets_.resize(static_cast<std::size_t>(batch.numel()));
-    for (std::size_t i = 0; i < offsets_.size(); ++i) {
-      auto rest = static_cast<std::int64_t>(i);
-      for (int d = batch.rank() - 1; d >= 0; rest /= batch[d--]) offsets_[i] += rest % batch[d] * strides[d];
-    }
-    matrices_ = {tensor_.raw_data(), offsets_.data(), tensor_.strides()[row]};
+    matrices_ = {tensor_.raw_data(), tensor_.strides()[row], {}};
+    std::copy(strides.begin(), strides.end(), matrices_.strides);
   }
   operator const kernels::HeadMatrices&() const { return matrices_; }
 
  private:
   Tensor tensor_;
-  std::vector<std::int64_t> offsets_;
   kernels::HeadMatrices matrices_{};
 };
 
@@ -69,13 +63,16 @@ Tensor heads_within_rows(const Shape& batch, std::int64_t rows, std::int64_t col
 Tensor fused(const Tensor& q, const Tensor& k, const Tensor& v, const Shape& batch, bool causal,
              double scale) {
   const TensorOptions options{q.dtype(), q.device()};
+  kernels::HeadBatch dimensions{batch.rank(), {}};
+  std::copy(batch.begin(), batch.end(), dimensions.sizes);
   const auto arguments = [=](const Heads& a, const Heads& b, const Heads& c, const Tensor& x, const Tensor& y,
                              const Tensor& z) {
     return kernels::AttentionArgs{x.dtype(), batch.numel(), x.size(-2), y.size(-2), x.size(-1), z.size(-1),
-                                  causal,    scale,         a,          b,          c};
+                                  causal,    scale,         dimensions, a,          b,          c};
   };
   Tensor out = heads_within_rows(batch, q.size(-2), v.size(-1), options);
-  const Tensor log_sums = empty({batch.numel(), q.size(-2)}, options);
+  const DType sums_dtype = size_of(q.dtype()) == 2 ? DType::f32 : q.dtype();
+  const Tensor log_sums = empty({batch.numel(), q.size(-2)}, {sums_dtype, q.device()});
   kernels::launch<kernels::Attention>(q.device(),
                                       arguments(Heads(q, batch), Heads(k, batch), Heads(v, batch), q, k, v),
                                       Heads(out, batch), log_sums.raw_data());
@@ -116,13 +113,15 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
   check_floating_point("attention", q);
   check_alike("attention", q, k);
   check_alike("attention", q, v);
-  if (size_of(q.dtype()) == 2) {
+  const bool empty = q.numel() == 0 || k.numel() == 0 || v.numel() == 0 || batch.numel() == 0;
+  const bool narrow = std::max(q.size(-1), v.size(-1)) <= kernels::AttentionArgs::most_cuda_width;
+  const bool is_fused = !empty && (q.device().is_cpu() || narrow);
+  if (size_of(q.dtype()) == 2 && !(is_fused && q.device().is_cuda())) {
     return to(scaled_dot_product_attention(to(q, DType::f32), to(k, DType::f32), to(v, DType::f32), options),
               q.dtype());
   }
   const double scale = options.scale != 0 ? options.scale : 1 / std::sqrt(static_cast<double>(q.size(-1)));
-  const bool empty = q.numel() == 0 || k.numel() == 0 || v.numel() == 0 || batch.numel() == 0;
-  if (q.device().is_cpu() && !empty) return fused(q, k, v, batch, options.causal, scale);
+  if (is_fused) return fused(q, k, v, batch, options.causal, scale);
   const Tensor scores = matmul(q * scale, transpose(k, -1, -2));
   return matmul(autograd::softmax_rows(scores, false, options.causal ? q.size(-2) : 0), v);
 }

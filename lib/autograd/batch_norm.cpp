@@ -31,6 +31,30 @@ void move_towards(const Tensor& average, const Tensor& value, double momentum) {
   moved.mul_(1 - momentum).add_(to(value, average.dtype()), momentum);
 }
 
+// Moves the running averages and gives 1 / sqrt(variance + eps).
+Tensor averaged(const kernels::BatchNormArgs& args, const Tensor& mean, const Tensor& variance,
+                const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options) {
+  const bool both = running_mean.defined() && running_var.defined();
+  const bool in_one_pass = both ? running_mean.dtype() == running_var.dtype() &&
+                                      running_mean.is_contiguous() && running_var.is_contiguous()
+                                : !running_mean.defined() && !running_var.defined();
+  if (in_one_pass) {
+    const Tensor rstd = empty_like(mean);
+    const kernels::BatchAverages::Args averages{
+        mean.raw_data(),       variance.raw_data(), options.eps,
+        rstd.raw_data(),       options.momentum,    both ? running_mean.dtype() : mean.dtype(),
+        address(running_mean), address(running_var)};
+    if (kernels::launch<kernels::BatchAverages>(mean.device(), args, averages)) {
+      if (both) running_mean.storage()->bump_version(), running_var.storage()->bump_version();
+      return rstd;
+    }
+  }
+  const auto count = static_cast<double>(args.n * args.size);
+  move_towards(running_mean, mean, options.momentum);
+  move_towards(running_var, variance * (count / (count - 1)), options.momentum);
+  return rsqrt(variance + options.eps);
+}
+
 kernels::BatchNormArgs checked(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                                const Tensor& weight, const Tensor& bias, bool training) {
   check_floating_point("batch_norm", x);
@@ -60,40 +84,39 @@ kernels::BatchNormArgs checked(const Tensor& x, const Tensor& running_mean, cons
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                   const Tensor& weight, const Tensor& bias, const BatchNormOptions& options) {
   auto args = checked(x, running_mean, running_var, weight, bias, options.training);
-  const Tensor images = widened(dense(x)), scale = widened(dense(weight)), shift = widened(dense(bias));
+  const Tensor scale = widened(dense(weight)), shift = widened(dense(bias));
+  const Tensor images = autograd::is_widened(x) ? widened(dense(x)) : dense(x);
   args.dtype = images.dtype();
-  const TensorOptions like{args.dtype, x.device()};
-  Tensor mean, variance;
+  // Of statistics and parameters.
+  const TensorOptions like{size_of(args.dtype) == 2 ? DType::f32 : args.dtype, x.device()};
+  Tensor mean, variance, rstd;
   if (options.training && x.numel() != 0) {
     mean = empty({args.channels}, like);
     variance = empty({args.channels}, like);
     kernels::launch<kernels::BatchStatistics>(x.device(), args, images.raw_data(), mean.raw_data(),
                                               variance.raw_data());
-    const auto count = static_cast<double>(args.n * args.size);
-    move_towards(running_mean, mean, options.momentum);
-    move_towards(running_var, variance * (count / (count - 1)), options.momentum);
+    rstd = averaged(args, mean, variance, running_mean, running_var, options);
   } else {
     mean = widened(dense(running_mean));
     variance = widened(dense(running_var));
   }
   if (x.numel() == 0) return x * 1.0;
-  const Tensor rstd = rsqrt(variance + options.eps);
-  Tensor out = empty(x.shape(), like);
+  if (!rstd.defined()) rstd = rsqrt(variance + options.eps);
+  Tensor out = empty(x.shape(), {args.dtype, x.device()});
   kernels::launch<kernels::BatchNorm>(x.device(), args, images.raw_data(), mean.raw_data(), rstd.raw_data(),
                                       address(scale), address(shift), out.raw_data());
   out = to(out, x.dtype());
   const auto dtype_of = [](const Tensor& one) { return one.defined() ? one.dtype() : DType::f32; };
   return autograd::record(
       "batch_norm", out, {x, weight, bias},
-      [args, of_batch = options.training, i = Saved(images), m = Saved(mean), r = Saved(rstd),
+      [args, like, of_batch = options.training, i = Saved(images), m = Saved(mean), r = Saved(rstd),
        w = Saved(scale), dtypes = std::array{x.dtype(), dtype_of(weight), dtype_of(bias)}](
           const Tensor& gradient, Needs needs) {
-        const Tensor g = widened(contiguous(gradient));
-        const TensorOptions same{args.dtype, g.device()};
+        const Tensor g = to(contiguous(gradient), args.dtype);
         Gradients result(3);
-        if (needs[0]) result[0] = empty(g.shape(), same);
+        if (needs[0]) result[0] = empty(g.shape(), {args.dtype, g.device()});
         for (std::size_t k : {1, 2}) {
-          if (needs[k]) result[k] = empty({args.channels}, same);
+          if (needs[k]) result[k] = empty({args.channels}, like);
         }
         kernels::launch<kernels::BatchNormGrad>(g.device(), args, of_batch, g.raw_data(), i->raw_data(),
                                                 m->raw_data(), r->raw_data(), address(*w), address(result[0]),

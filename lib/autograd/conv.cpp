@@ -7,6 +7,7 @@
 #include "autograd/window.h"
 #include "kernels/conv.h"
 #include "tensor/checks.h"
+#include "tutti/autograd/float32_matmul.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/reduce.h"
 #include "tutti/autograd/shape.h"
@@ -45,7 +46,13 @@ kernels::ConvArgs checked(const Tensor& x, const Tensor& weight, const Tensor& b
   }
   if (bias.defined()) check_alike("conv2d", x, bias);
   autograd::check_parameter("conv2d", "bias", x, out, bias);
-  return {x.dtype(), x.size(0), groups, in / groups, out / groups, window};
+  return {x.dtype(),
+          x.size(0),
+          groups,
+          in / groups,
+          out / groups,
+          window,
+          float32_matmul_precision() == Float32Precision::tf32};
 }
 
 }  // namespace
@@ -56,7 +63,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   }
   const auto args = checked(x, weight, bias, options);
   const Autocast no_autocast(std::nullopt);  // products within are in f32
-  if (size_of(x.dtype()) == 2)
+  if (autograd::is_widened(x))
     return to(conv2d(widened(x), widened(weight), widened(bias), options), x.dtype());
   const Tensor images = dense(x), kernel = dense(weight), shift = dense(bias);
   Tensor out =

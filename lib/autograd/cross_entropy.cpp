@@ -37,9 +37,10 @@ void check(const Tensor& logits, const Tensor& targets, const CrossEntropyOption
   }
 }
 
-// Dense i64 targets that are classes or ignored.
+// Dense i64 targets that are classes or ignored. On a GPU the kernel looks at them, as the host would have to wait.
 Tensor checked(const Tensor& targets, std::int64_t classes, std::int64_t ignored) {
   const Tensor dense = contiguous(to(targets, DType::i64));
+  if (dense.device().is_cuda()) return dense;
   const std::int64_t bad = kernels::launch<kernels::FindBadTarget>(dense.device(), dense.data<std::int64_t>(),
                                                                    dense.numel(), classes, ignored);
   if (bad >= 0) {
@@ -49,7 +50,7 @@ Tensor checked(const Tensor& targets, std::int64_t classes, std::int64_t ignored
   return dense;
 }
 
-// The loss of every row.
+// The loss of every row, in f32 for logits of 16 bits.
 Tensor losses(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
   const Tensor x = contiguous(logits.detach());
   const auto args = [rows = targets.numel(), options](const Tensor& scores, const Tensor& classes) {
@@ -61,7 +62,7 @@ Tensor losses(const Tensor& logits, const Tensor& targets, const CrossEntropyOpt
                                      options.ignore_index,
                                      options.label_smoothing};
   };
-  Tensor loss = empty(targets.shape(), {x.dtype(), x.device()});
+  Tensor loss = empty(targets.shape(), {size_of(x.dtype()) == 2 ? DType::f32 : x.dtype(), x.device()});
   const Tensor log_sums = empty_like(loss);
   kernels::launch<kernels::CrossEntropy>(x.device(), args(x, targets), loss.raw_data(), log_sums.raw_data());
   return autograd::record(
@@ -84,14 +85,17 @@ Tensor losses(const Tensor& logits, const Tensor& targets, const CrossEntropyOpt
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
   check(logits, targets, options);
-  if (size_of(logits.dtype()) == 2) return cross_entropy(logits.to(DType::f32), targets, options);
+  if (size_of(logits.dtype()) == 2 && logits.device().is_cpu()) {
+    return cross_entropy(logits.to(DType::f32), targets, options);
+  }
   const Tensor classes = checked(targets, logits.size(-1), options.ignore_index);
   const Tensor loss = losses(logits, classes, options);
   if (options.reduction == Reduction::none) return loss;
   const Tensor total = sum(loss);
   if (options.reduction == Reduction::sum) return total;
-  const auto counted = sum(ne(classes, static_cast<double>(options.ignore_index))).item<double>();
-  return total / counted;
+  const Tensor counted = sum(ne(classes, static_cast<double>(options.ignore_index)));
+  if (counted.device().is_cuda()) return total / counted.to(total.dtype());
+  return total / counted.item<double>();
 }
 
 }  // namespace tutti

@@ -16,13 +16,14 @@ using autograd::Gradients;
 using autograd::Needs;
 using autograd::Saved;
 
-// `index` as dense i64, each value in [0, n).
+// `index` as dense i64, each value in [0, n); on a GPU, where asking would be waiting, the kernels look themselves.
 Tensor checked(const char* op, const Tensor& index, const Tensor& x, std::int64_t n) {
   check_same_device(op, index, x);
   if (index.dtype() != DType::i64 && index.dtype() != DType::i32) {
     throw DTypeError(fmt::format("{}: indices are i64 or i32, got {}", op, name_of(index.dtype())));
   }
   const Tensor dense = contiguous(to(index, DType::i64));
+  if (!x.device().is_cpu()) return dense;
   const auto* values = dense.data<std::int64_t>();
   const std::int64_t bad = kernels::launch<kernels::FindOutside>(x.device(), values, dense.numel(), n);
   if (bad >= 0) {
@@ -42,17 +43,18 @@ struct Split {
   }
 };
 
-// 16-bit gradients are summed in f32 and rounded once: added in bf16, ones would stop at 256.
-DType sum_dtype(const Tensor& g) { return size_of(g.dtype()) == 2 ? DType::f32 : g.dtype(); }
+// 16-bit gradients are summed in f32 and rounded once: added in bf16, ones would stop at 256. A GPU's kernels do so themselves.
+DType sum_dtype(const Tensor& g) {
+  return size_of(g.dtype()) == 2 && g.device().is_cpu() ? DType::f32 : g.dtype();
+}
 
 Tensor select_rows(const char* op, const Tensor& x, int dim, const Tensor& indices, const Shape& out_shape) {
   const Split split(x.shape(), dim);
   const Tensor index = checked(op, indices, x, split.n);
   const Tensor dense = contiguous(x.detach());
   Tensor out = empty(out_shape, {x.dtype(), x.device()});
-  kernels::launch<kernels::IndexSelect>(x.device(), size_of(x.dtype()), dense.raw_data(),
-                                        index.data<std::int64_t>(), out.raw_data(), split.outer, split.n,
-                                        split.inner, index.numel());
+  kernels::launch<kernels::IndexSelect>(x.device(), x.dtype(), dense.raw_data(), index.data<std::int64_t>(),
+                                        out.raw_data(), split.outer, split.n, split.inner, index.numel());
   return autograd::record(
       op, out, {x}, [split, from = x.shape(), i = Saved(index)](const Tensor& gradient, Needs) {
         const Tensor g = contiguous(to(gradient, sum_dtype(gradient)));
@@ -97,9 +99,8 @@ Tensor gather(const Tensor& x, std::int64_t dim, const Tensor& index) {
   const Tensor dense = contiguous(x.detach());
   Tensor out = empty(index.shape(), {x.dtype(), x.device()});
   const std::int64_t m = index.shape()[d];
-  kernels::launch<kernels::Gather>(x.device(), size_of(x.dtype()), dense.raw_data(),
-                                   dense_index.data<std::int64_t>(), out.raw_data(), split.outer, split.n,
-                                   split.inner, m);
+  kernels::launch<kernels::Gather>(x.device(), x.dtype(), dense.raw_data(), dense_index.data<std::int64_t>(),
+                                   out.raw_data(), split.outer, split.n, split.inner, m);
   return autograd::record(
       "gather", out, {x},
       [split, m, from = x.shape(), i = Saved(dense_index)](const Tensor& gradient, Needs) {

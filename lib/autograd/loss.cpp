@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "autograd/mixed.h"
+#include "autograd/optional.h"
 #include "kernels/loss.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/arithmetic.h"
@@ -50,20 +51,22 @@ Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& target, R
     return binary_cross_entropy_with_logits(to(x, DType::f32), to(target, DType::f32), reduction);
   }
   check_pair("binary_cross_entropy_with_logits", x, target);
-  if (size_of(x.dtype()) == 2) {
+  const bool is_narrow = size_of(x.dtype()) == 2;
+  if (is_narrow && x.device().is_cpu()) {
     return to(binary_cross_entropy_with_logits(to(x, DType::f32), to(target, DType::f32), reduction),
               x.dtype());
   }
   const Tensor dense = contiguous(x.detach());
   const Tensor targets = contiguous(target.detach());
-  Tensor loss = empty_like(dense);
+  Tensor loss = empty(dense.shape(), {is_narrow ? DType::f32 : x.dtype(), x.device()});
   kernels::launch<kernels::BinaryCrossEntropy>(x.device(), x.dtype(), dense.raw_data(), targets.raw_data(),
                                                loss.raw_data(), x.numel());
   autograd::record("binary_cross_entropy_with_logits", loss, {x},
                    [sx = Saved(dense), st = Saved(targets)](const Tensor& g, Needs) {
-                     return Gradients{g * (sigmoid(*sx) - *st)};
+                     using autograd::widened;
+                     return Gradients{to(g * (sigmoid(widened(*sx)) - widened(*st)), sx->dtype())};
                    });
-  return reduced(loss, reduction);
+  return to(reduced(loss, reduction), x.dtype());
 }
 
 }  // namespace tutti

@@ -12,6 +12,8 @@ Tensor dense(const Tensor& x) { return x.defined() ? contiguous(x.detach()) : x;
 
 Tensor widened(const Tensor& x) { return x.defined() && size_of(x.dtype()) == 2 ? to(x, DType::f32) : x; }
 
+bool is_widened(const Tensor& x) { return x.device().is_cpu() && size_of(x.dtype()) == 2; }
+
 void* address(const Tensor& x) { return x.defined() ? x.raw_data() : nullptr; }
 
 void check_parameter(const char* op, const char* which, const Tensor& x, std::int64_t size,

@@ -8,6 +8,8 @@ namespace tutti::autograd {
 Tensor dense(const Tensor& x);
 // bf16 and f16 as f32.
 Tensor widened(const Tensor& x);
+// Whether kernels take `x` as f32 only: bf16 and f16 on the CPU.
+bool is_widened(const Tensor& x);
 // Null for one that is left out.
 void* address(const Tensor& x);
 

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "autograd/optional.h"
 #include "autograd/window.h"
 #include "kernels/pool.h"
 #include "tensor/checks.h"
@@ -37,7 +38,7 @@ Tensor results(const Tensor& x, const kernels::Window& slide, DType dtype) {
 
 Tensor max_pool2d(const Tensor& x, Size2d window, const PoolOptions& options) {
   const auto slide = checked("max_pool2d", x, window, options);
-  if (size_of(x.dtype()) == 2) return to(max_pool2d(to(x, DType::f32), window, options), x.dtype());
+  if (autograd::is_widened(x)) return to(max_pool2d(to(x, DType::f32), window, options), x.dtype());
   if (slide.in() > std::numeric_limits<std::int32_t>::max()) {
     throw ShapeError(fmt::format("max_pool2d: an image has at most 2^31 - 1 elements, got {} x {}",
                                  slide.y.in, slide.x.in));
@@ -61,7 +62,7 @@ Tensor max_pool2d(const Tensor& x, Size2d window, const PoolOptions& options) {
 
 Tensor avg_pool2d(const Tensor& x, Size2d window, const PoolOptions& options) {
   const auto slide = checked("avg_pool2d", x, window, options);
-  if (size_of(x.dtype()) == 2) return to(avg_pool2d(to(x, DType::f32), window, options), x.dtype());
+  if (autograd::is_widened(x)) return to(avg_pool2d(to(x, DType::f32), window, options), x.dtype());
   const Tensor dense = contiguous(x.detach());
   Tensor out = results(x, slide, x.dtype());
   const std::int64_t planes = x.size(0) * x.size(1);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tutti/autograd/autocast.h"
+#include "tutti/autograd/float32_matmul.h"
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/node.h"
 #include "tutti/core/error.h"
@@ -73,11 +74,13 @@ std::vector<Tensor> record_replay(
   attach(name, outputs, inputs, nullptr);
   outputs.at(0).autograd_meta()->node->replay =
       [name, kinds = std::move(kinds), saved = std::move(saved), replay = std::move(replay),
-       mode = autocast_dtype()](const std::vector<Node::Edge>& edges) {
+       mode = autocast_dtype(),
+       precision = float32_matmul_precision()](const std::vector<Node::Edge>& edges) {
         std::vector<Tensor> again;
         for (std::size_t i = 0; i < saved.size(); ++i) again.push_back(reattached(saved[i], edges[i]));
         EnableGrad enable_grad;
         Autocast autocast(mode);
+        Float32Matmul float32_matmul(precision);
         again = replay(again);
         check_alike(name, kinds, again);
         return again;

@@ -37,7 +37,9 @@ namespace {
 
 Tensor softmax_along(const char* name, const Tensor& x, std::int64_t dim, bool logarithm) {
   check_floating_point(name, x);
-  if (size_of(x.dtype()) == 2) return to(softmax_along(name, to(x, DType::f32), dim, logarithm), x.dtype());
+  if (size_of(x.dtype()) == 2 && x.device().is_cpu()) {
+    return to(softmax_along(name, to(x, DType::f32), dim, logarithm), x.dtype());
+  }
   const int d = normalize_dim(name, dim, x.rank());
   if (d == x.rank() - 1) return autograd::softmax_rows(x, logarithm, 0);
   return transpose(autograd::softmax_rows(transpose(x, d, -1), logarithm, 0), d, -1);

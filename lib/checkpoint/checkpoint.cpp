@@ -72,7 +72,7 @@ const Checkpoint::TensorInfo& Checkpoint::at(std::string_view name) const {
 
 Tensor Checkpoint::read(std::string_view name) const {
   const auto& info = at(name);
-  Tensor tensor = empty(info.shape, {.dtype = info.dtype});
+  Tensor tensor = empty(info.shape, {info.dtype, Device::cpu()});
   read(name, 0, BufferView(tensor));
   return tensor;
 }
@@ -102,7 +102,7 @@ NamedTensors Checkpoint::load() const {
   std::vector<checkpoint::Wanted> wanted;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const auto& info = tensors_[i];
-    all.push_back({info.name, empty(info.shape, {.dtype = info.dtype})});
+    all.push_back({info.name, empty(info.shape, {info.dtype, Device::cpu()})});
     wanted.push_back({i,
                       {0, static_cast<std::int64_t>(info.bytes)},
                       static_cast<std::byte*>(all.back().tensor.raw_data())});

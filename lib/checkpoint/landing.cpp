@@ -23,7 +23,7 @@ bool Landing::fits(const Area& area, std::size_t bytes) {
 Tensor Landing::take(const Shape& shape, DType dtype) {
   const auto count = static_cast<std::size_t>(shape.numel());
   const auto bytes = checkpoint::room_for(shape, dtype);
-  if (bytes == 0) return empty(shape, {.dtype = dtype});
+  if (bytes == 0) return empty(shape, {dtype, Device::cpu()});
   if (!fits(touched_, bytes) && !fits(fresh_, bytes))
     fresh_ = {std::make_shared<Pages>(std::max(left_, bytes))};
   auto& area = fits(touched_, bytes) ? touched_ : fresh_;

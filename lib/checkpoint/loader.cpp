@@ -70,7 +70,7 @@ ShardedTensors completed(const Wishes& wishes, const Manifest& manifest) {
   for (const auto& role : wishes.untold) {
     for (const auto& tensor : manifest.tensors) {
       if (tensor.name.starts_with(role + "."))
-        all.push_back({tensor.name, tensor.shape, {}, empty(tensor.shape, {.dtype = tensor.dtype})});
+        all.push_back({tensor.name, tensor.shape, {}, empty(tensor.shape, {tensor.dtype, Device::cpu()})});
     }
   }
   return all;

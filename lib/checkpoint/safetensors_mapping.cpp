@@ -54,7 +54,7 @@ Tensor Mapping::tensor(const Entry& entry) const {
   const auto dtype = dtype_of_entry(entry, path());
   if (dtype == DType::bool_) check_bools(bytes(entry), entry, 0, path());
   if (entry.offset % size_of(dtype) != 0 || entry.bytes == 0) {
-    Tensor copy = empty(shape, {.dtype = dtype});
+    Tensor copy = empty(shape, {dtype, Device::cpu()});
     if (entry.bytes > 0) std::memcpy(copy.raw_data(), map_->data + entry.offset, entry.bytes);
     return copy;
   }

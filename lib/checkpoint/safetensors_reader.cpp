@@ -81,7 +81,7 @@ void Reader::read(const Entry& entry, BufferView out) const {
 }
 
 Tensor Reader::read(const Entry& entry) const {
-  Tensor tensor = empty(shape_of(entry, path_), {.dtype = dtype_of_entry(entry, path_)});
+  Tensor tensor = empty(shape_of(entry, path_), {dtype_of_entry(entry, path_), Device::cpu()});
   read(entry, BufferView(tensor));
   return tensor;
 }

@@ -129,13 +129,18 @@ void load_all(const std::vector<TrainState::Part>& parts, const NamedTensors& st
   }
 }
 
+template <typename T>
+Tensor numbers(std::initializer_list<T> values, const Shape& shape) {
+  return from_host({values.begin(), values.size(), dtype_of<T>}, shape, Device::cpu());
+}
+
 // Seed and position of each, i64 [2].
 NamedTensors states_of(const NamedGenerators& generators) {
   NamedTensors states;
   for (const auto& [name, generator] : generators) {
     const auto& state = generator.state();
     states.push_back(
-        {name, tensor({static_cast<std::int64_t>(state.seed), static_cast<std::int64_t>(state.position)})});
+        {name, numbers({static_cast<std::int64_t>(state.seed), static_cast<std::int64_t>(state.position)}, {2})});
   }
   return states;
 }
@@ -165,10 +170,10 @@ template <typename T>
 TrainState::Part number(const std::string& role, T& value) {
   return {role,
           [&value] {
-            return NamedTensors{{"value", tensor({value}, Shape{})}};
+            return NamedTensors{{"value", numbers({value}, {})}};
           },
           [role, &value](const NamedTensors& state) {
-            const NamedTensors saved{{"value", tensor({value}, Shape{})}};
+            const NamedTensors saved{{"value", numbers({value}, {})}};
             copy_by_name(role.c_str(), saved, state);
             value = saved[0].tensor.data<T>()[0];
           }};

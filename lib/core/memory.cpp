@@ -23,6 +23,7 @@ struct Account {
 // The CPU's and, by their indices, the GPUs'; those beyond share the last.
 struct Accounts {
   std::mutex mutex;
+  GpuCache gpus{[](int, Statistics&) {}, [] {}};
   std::array<Account, 17> of_devices;
 
   Account& of(Device device) {
@@ -65,10 +66,17 @@ void remove(Device device, Category category, std::size_t bytes) noexcept {
   account.total -= bytes;
 }
 
+void set_gpu_cache(GpuCache cache) noexcept {
+  const std::lock_guard lock(accounts.mutex);
+  accounts.gpus = cache;
+}
+
 Statistics statistics(Device device) {
   Statistics statistics;
+  GpuCache gpus;
   {
     const std::lock_guard lock(accounts.mutex);
+    gpus = accounts.gpus;
     auto& account = accounts.of(device);
     statistics.now = account.now;
     statistics.peak = account.peak;
@@ -78,6 +86,8 @@ Statistics statistics(Device device) {
     statistics.cached = counts.cached;
     statistics.fresh = counts.fresh;
     statistics.reused = counts.reused;
+  } else {
+    gpus.count(device.index(), statistics);
   }
   return statistics;
 }
@@ -92,10 +102,18 @@ void reset_peak(Device device) {
   if (device.is_cpu()) BlockCache::instance().reset_peak();
 }
 
-void empty_cache() { BlockCache::instance().empty(); }
+void empty_cache() {
+  BlockCache::instance().empty();
+  GpuCache gpus;
+  {
+    const std::lock_guard lock(accounts.mutex);
+    gpus = accounts.gpus;
+  }
+  gpus.empty();
+}
 
 std::string summary(Device device) {
-  const auto [now, peak, cached, fresh, reused] = statistics(device);
+  const auto [now, peak, cached, graphs, fresh, reused] = statistics(device);
   auto text = fmt::format("{:<28} {:>12} {:>12}\n", "memory of tensors on " + device.str(), "now", "peak");
   const auto row = [&](std::string_view name, std::size_t a, std::size_t b) {
     text += fmt::format("{:<28} {:>12} {:>12}\n", name, text_of(a), text_of(b));
@@ -103,10 +121,10 @@ std::string summary(Device device) {
   for (std::size_t i = 0; i < categories; ++i)
     row(name_of(static_cast<Category>(i)), now.bytes[i], peak.bytes[i]);
   row("together", now.total(), peak.total());
-  if (device.is_cpu()) {
-    text += fmt::format("{:<28} {:>12}\n", "kept for the next", text_of(cached));
-    text += fmt::format("from the system {} times, from what was kept {} times\n", fresh, reused);
-  }
+  text += fmt::format("{:<28} {:>12}\n", "kept for the next", text_of(cached));
+  if (graphs > 0) text += fmt::format("{:<28} {:>12}\n", "kept for CUDA graphs", text_of(graphs));
+  text += fmt::format("from the {} {} times, from what was kept {} times\n",
+                      device.is_cpu() ? "system" : "driver", fresh, reused);
   return text;
 }
 

@@ -62,8 +62,8 @@ ImageBatch ImageLoader::next() {
   const auto share = share_of(size, position_.logical_rank(), position_.ranks());
   const auto height = set_.images.size(1), width = set_.images.size(2);
   ImageBatch batch{
-      .images = empty({share.count, 1, height, width}),
-      .labels = empty({share.count}, {.dtype = DType::i64}),
+      .images = empty({share.count, 1, height, width}, {DType::f32, Device::cpu()}),
+      .labels = empty({share.count}, {DType::i64, Device::cpu()}),
       .weight = static_cast<double>(share.count * position_.ranks().count()) / static_cast<double>(size)};
 
   std::array<float, 256> normalized;

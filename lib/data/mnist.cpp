@@ -20,7 +20,7 @@ IdxFile read(const std::string& path, const char* what, int rank) {
 }
 
 Tensor to_tensor(const IdxFile& file) {
-  return from_host({file.bytes.data(), file.bytes.size(), file.dtype}, file.shape);
+  return from_host({file.bytes.data(), file.bytes.size(), file.dtype}, file.shape, Device::cpu());
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ TextBatch TextLoader::windows(std::span<const std::uint8_t> part, std::uint64_t 
   const auto context = options_.context;
   const auto share = share_of(options_.batch, v, position_.ranks());
   const Shape shape{share.count, context};
-  TextBatch batch{empty(shape, {.dtype = DType::i64}), empty(shape, {.dtype = DType::i64})};
+  TextBatch batch{empty(shape, {DType::i64, Device::cpu()}), empty(shape, {DType::i64, Device::cpu()})};
   auto* tokens = batch.tokens.data<std::int64_t>();
   auto* targets = batch.targets.data<std::int64_t>();
   const auto starts = starts_in(part.size(), context);
@@ -149,13 +149,13 @@ std::string TextLoader::decode(std::span<const std::int64_t> tokens) const {
 NamedTensors TextLoader::state_dict() const {
   auto state = state_of("text", position_, settings_of(options_, train_size_));
   const ConstBufferView bytes(vocabulary_.data(), vocabulary_.size(), DType::u8);
-  state.push_back({"vocabulary", from_host(bytes, {static_cast<std::int64_t>(vocabulary_.size())})});
+  state.push_back({"vocabulary", from_host(bytes, {static_cast<std::int64_t>(vocabulary_.size())}, Device::cpu())});
   return state;
 }
 
 void TextLoader::load_state_dict(const NamedTensors& state) {
   const Shape size{static_cast<std::int64_t>(vocabulary_.size())};
-  const NamedTensor vocabulary{"vocabulary", empty(size, {.dtype = DType::u8})};
+  const NamedTensor vocabulary{"vocabulary", empty(size, {DType::u8, Device::cpu()})};
   const auto step = step_in("text", state, position_, settings_of(options_, train_size_), {vocabulary});
   if (!std::ranges::equal(vocabulary.tensor.to_vector<std::uint8_t>(), vocabulary_, {}, {},
                           [](char c) { return static_cast<std::uint8_t>(c); })) {

@@ -2,7 +2,7 @@
 
 #include "nn/init.h"
 #include "tutti/autograd/arithmetic.h"
-#include "tutti/tensor/creation.h"
+#include "tutti/autograd/dropout.h"
 
 namespace tutti::nn {
 
@@ -15,8 +15,7 @@ Dropout::Dropout(double p, Generator generator)
 Tensor Dropout::forward(const Tensor& x) {
   if (!training() || p_ == 0) return x;
   if (p_ == 1) return x * 0.0;
-  const Tensor mask = bernoulli(1 - p_, x.shape(), generator_, {x.dtype(), x.device()});
-  return x * mask * (1 / (1 - p_));
+  return dropout(x, p_, generator_);
 }
 
 void Dropout::visit(MemberVisitor& visitor) { visitor.generator("generator", generator_); }

@@ -7,6 +7,7 @@
 #include "nn/init.h"
 #include "tutti/autograd/arithmetic.h"
 #include "tutti/autograd/matmul.h"
+#include "tutti/autograd/mlp.h"
 #include "tutti/core/error.h"
 #include "tutti/nn/recompute.h"
 #include "tutti/tensor/creation.h"
@@ -54,7 +55,12 @@ struct Gpt::Block : Module {
 
   Tensor forward(const Tensor& x) override {
     const Tensor y = x + attn(ln_1(x));
-    return y + dropout(c_proj(gelu(c_fc(ln_2(y)), gelu_kind)));
+    return y + dropout(feed_forward(ln_2(y)));
+  }
+
+  Tensor feed_forward(const Tensor& x) {
+    if (c_fc.has_forward_hooks() || c_proj.has_forward_hooks()) return c_proj(gelu(c_fc(x), gelu_kind));
+    return mlp(x, c_fc.weight, c_fc.bias, c_proj.weight, c_proj.bias, gelu_kind);
   }
 
   void visit(MemberVisitor& v) override {

@@ -5,6 +5,7 @@
 #include "nn/walk.h"
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/node.h"
+#include "tutti/core/cuda_graph.h"
 #include "tutti/core/error.h"
 
 namespace tutti::nn {
@@ -51,6 +52,8 @@ class Rewound {
         modules_.size() != state.modes.size()) {
       throw AutogradError("recompute: the module got or lost members between its run and the backward pass");
     }
+    if (!generators_.empty() && cuda::is_capturing())
+      throw DeviceError("recompute: a module with random numbers cannot be run again in a CUDA graph");
     // Other tensors take the buffers' places: what else the tape saved of those stays unchanged.
     std::vector<Tensor> copies;
     for (const Tensor& buffer : state.buffers) copies.push_back(buffer.clone());

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "kernels/optim.h"
+#include "optim/scalars.h"
 #include "tutti/core/error.h"
 
 namespace tutti::optim {
@@ -23,21 +26,27 @@ void check(const char* name, const Options& o) {
 }
 
 // What both share; the caller adds its weight decay.
-template <typename Options>
-kernels::AdamArgs arguments(const Tensor& p, const Tensor& grad, const std::vector<Tensor>& state,
-                            const Options& o, double lr, std::int64_t step) {
-  const auto t = static_cast<double>(step);
+template <typename Options, typename Update>
+kernels::AdamArgs arguments(const Update& update, const Options& o) {
+  const Tensor& p = update.parameter();
   return {.dtype = p.dtype(),
           .count = p.numel(),
           .parameter = p.raw_data(),
-          .grad = grad.raw_data(),
-          .exp_avg = state[0].raw_data(),
-          .exp_avg_sq = state[1].raw_data(),
+          .grad = update.grad.raw_data(),
+          .exp_avg = update.slot.state[0].raw_data(),
+          .exp_avg_sq = update.slot.state[1].raw_data(),
           .beta1 = o.beta1,
           .beta2 = o.beta2,
           .eps = o.eps,
           .weight_decay = 0,
-          .keep = 1,
+          .scalars = {},
+          .master = update.master()};
+}
+
+template <typename Options>
+kernels::AdamScalars scalars_of(const Options& o, double lr, double keep, std::int64_t step) {
+  const auto t = static_cast<double>(step);
+  return {.keep = keep,
           .step_size = lr / (1 - std::pow(o.beta1, t)),
           .root_correction = std::sqrt(1 - std::pow(o.beta2, t))};
 }
@@ -56,11 +65,17 @@ Adam::Adam(const std::vector<ParameterGroup<AdamOptions>>& groups)
   }
 }
 
-void Adam::update(const Slot& slot, const Tensor& grad, std::int64_t step) {
-  const auto& o = options_[slot.group];
-  auto args = arguments(slot.parameter, grad, slot.state, o, lr(slot.group), step);
-  args.weight_decay = o.weight_decay;
-  kernels::launch<kernels::AdamStep>(slot.parameter.device(), args);
+void Adam::update(Device device, const std::vector<Update>& updates) {
+  std::vector<kernels::AdamArgs> tensors;
+  for (const auto& one : updates) {
+    const auto& o = options_[one.slot.group];
+    tensors.push_back(arguments(one, o));
+    tensors.back().weight_decay = o.weight_decay;
+  }
+  set_scalars(device, tensors, updates, [this](std::size_t group, std::int64_t step) {
+    return scalars_of(options_[group], lr(group), 1, step);
+  });
+  kernels::launch<kernels::AdamStep>(device, std::span<const kernels::AdamArgs>(tensors));
 }
 
 AdamW::AdamW(const NamedTensors& parameters, const AdamWOptions& options)
@@ -75,11 +90,14 @@ AdamW::AdamW(const std::vector<ParameterGroup<AdamWOptions>>& groups)
   }
 }
 
-void AdamW::update(const Slot& slot, const Tensor& grad, std::int64_t step) {
-  const auto& o = options_[slot.group];
-  auto args = arguments(slot.parameter, grad, slot.state, o, lr(slot.group), step);
-  args.keep = 1 - lr(slot.group) * o.weight_decay;
-  kernels::launch<kernels::AdamStep>(slot.parameter.device(), args);
+void AdamW::update(Device device, const std::vector<Update>& updates) {
+  std::vector<kernels::AdamArgs> tensors;
+  for (const auto& one : updates) tensors.push_back(arguments(one, options_[one.slot.group]));
+  set_scalars(device, tensors, updates, [this](std::size_t group, std::int64_t step) {
+    const auto& o = options_[group];
+    return scalars_of(o, lr(group), 1 - lr(group) * o.weight_decay, step);
+  });
+  kernels::launch<kernels::AdamStep>(device, std::span<const kernels::AdamArgs>(tensors));
 }
 
 }  // namespace tutti::optim

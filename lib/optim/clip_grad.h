@@ -1,15 +1,20 @@
 // The parts of clipping, for gradients that are spread over ranks.
 #pragma once
 
-#include <span>
+#include <vector>
 
 #include "tutti/tensor/named_tensor.h"
 
 namespace tutti::optim {
 
-// The sums of squares of the chunks of a parameter's gradient, kernels::SumSquares::chunks(numel) of them.
-// Throws DTypeError for a gradient that is neither f32 nor f64.
-void grad_squares(const NamedTensor& parameter, double* sums);
+// A gradient, and the first of the sums of squares of its chunks, kernels::SumSquares::chunks(numel) of them.
+struct GradSquares {
+  Tensor grad;
+  std::int64_t first;
+};
+
+// Computes these sums into `sums`, f64 on any device: with one launch for each device that gradients are on.
+void grad_squares(const std::vector<GradSquares>& gradients, const Tensor& sums);
 
 // Throws ConfigError for a negative one.
 void check_max_norm(double max_norm);

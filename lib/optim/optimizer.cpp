@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
+#include "tutti/autograd/arithmetic.h"
+#include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/shape.h"
+#include "tutti/core/cuda_graph.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
 
@@ -17,10 +21,6 @@ void check_parameter(const char* optimizer, const NamedTensor& parameter) {
   const auto& [name, tensor] = parameter;
   if (!tensor.defined() || !tensor.requires_grad()) {
     throw ConfigError(fmt::format("{}: {} does not require a gradient", optimizer, name));
-  }
-  if (tensor.dtype() != DType::f32 && tensor.dtype() != DType::f64) {
-    throw DTypeError(
-        fmt::format("{}: parameters are f32 or f64, {} is {}", optimizer, name, name_of(tensor.dtype())));
   }
   if (!tensor.is_contiguous()) throw ConfigError(fmt::format("{}: {} is not contiguous", optimizer, name));
 }
@@ -62,24 +62,60 @@ void Optimizer::add_group(const NamedTensors& parameters, double lr) {
     if (std::ranges::any_of(slots_, is_same)) {
       throw ConfigError(fmt::format("{}: {} is given twice", name_, parameter.name));
     }
-    Slot slot{parameter.name, parameter.tensor, rates_.size(), zeros({}, {.dtype = DType::i64}), {}};
-    for (std::size_t i = 0; i < state_names_.size(); ++i)
-      slot.state.push_back(zeros_like(parameter.tensor.detach()));
+    Slot slot{parameter.name, parameter.tensor, rates_.size(), zeros({}, {DType::i64, Device::cpu()}), {}};
+    const Tensor p = parameter.tensor.detach();
+    const bool is_rounded = size_of(p.dtype()) == 2;
+    const DType kept = is_rounded ? DType::f32 : p.dtype();
+    if (is_rounded) {
+      slot.master = p.to(kept);
+      slot.master.storage()->set_category(memory::Category::optimizer);
+    }
+    for (std::size_t i = 0; i < moments_; ++i) slot.state.push_back(zeros(p.shape(), {kept, p.device()}));
     for (const auto& state : slot.state) state.storage()->set_category(memory::Category::optimizer);
+    if (is_rounded && state_names_.size() == moments_) state_names_.emplace_back("master");
     slots_.push_back(std::move(slot));
   }
   rates_.push_back(lr);
 }
 
+// Where the elements are not what the master was rounded to, they are what others have put there. Elsewhere the master has
+// more digits, as after a checkpoint that both came from.
+void Optimizer::follow_parameters() {
+  NoGrad no_grad;
+  for (auto& slot : slots_) {
+    if (!slot.master.defined() || slot.version == slot.parameter.storage()->version()) continue;
+    const Tensor p = slot.parameter.detach();
+    slot.master.copy_(where(eq(slot.master.to(p.dtype()), p), slot.master, p.to(DType::f32)));
+  }
+}
+
 void Optimizer::step() {
+  follow_parameters();
+  std::vector<Slot*> changed;
+  std::vector<std::pair<Device, std::vector<Update>>> updates;
   for (auto& slot : slots_) {
     const Tensor grad = slot.parameter.grad();
     if (!grad.defined()) continue;
-    auto& step = *slot.step.data<std::int64_t>();
-    update(slot, contiguous(grad.detach()), ++step);
-    slot.parameter.storage()->bump_version();
-    ++slot.parameter.autograd_meta()->updates;
+    const Device device = slot.parameter.device();
+    auto at = std::ranges::find(updates, device, &std::pair<Device, std::vector<Update>>::first);
+    if (at == updates.end()) at = updates.insert(at, {device, {}});
+    at->second.push_back({slot, contiguous(grad.detach())});
+    changed.push_back(&slot);
   }
+  const auto count = [changed] {
+    for (Slot* slot : changed) ++*slot->step.data<std::int64_t>();
+  };
+  const auto tell = [this, changed] {
+    for (Slot* slot : changed) {
+      slot->parameter.storage()->bump_version();
+      ++slot->parameter.autograd_meta()->updates;
+    }
+    for (auto& slot : slots_) slot.version = slot.parameter.storage()->version();
+  };
+  const bool captured = cuda::is_capturing();
+  captured ? cuda::each_replay(count) : count();
+  for (const auto& [device, of_device] : updates) update(device, of_device);
+  captured ? cuda::each_replay(tell) : tell();
 }
 
 void Optimizer::zero_grad(bool set_to_none) {
@@ -100,9 +136,9 @@ NamedTensors Optimizer::in_place() const {
   NamedTensors state;
   for (const auto& slot : slots_) {
     state.push_back({"step." + slot.name, slot.step});
-    for (std::size_t i = 0; i < state_names_.size(); ++i) {
+    for (std::size_t i = 0; i < moments_; ++i)
       state.push_back({state_names_[i] + "." + slot.name, slot.state[i]});
-    }
+    if (slot.master.defined()) state.push_back({"master." + slot.name, slot.master});
   }
   return state;
 }
@@ -116,6 +152,11 @@ NamedTensors Optimizer::state_dict() const {
 void Optimizer::load_state_dict(const NamedTensors& state, bool strict) {
   check_kind(name_, state);
   copy_by_name((std::string(name_) + "::load_state_dict").c_str(), state_dict(), state, strict);
+  loaded();
+}
+
+void Optimizer::loaded() {
+  for (auto& slot : slots_) slot.version.reset();
 }
 
 }  // namespace tutti::optim

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
 #include "kernels/optim.h"
+#include "optim/scalars.h"
 #include "tutti/core/error.h"
 
 namespace tutti::optim {
@@ -40,13 +43,27 @@ SGD::SGD(const Groups& groups) : Optimizer("SGD", kept_by(groups)) {
   }
 }
 
-void SGD::update(const Slot& slot, const Tensor& grad, std::int64_t step) {
-  const Tensor& p = slot.parameter;
-  const auto& o = options_[slot.group];
-  kernels::launch<kernels::SgdStep>(
-      p.device(), kernels::SgdArgs{p.dtype(), p.numel(), p.raw_data(), grad.raw_data(),
-                                   o.momentum != 0 ? slot.state[0].raw_data() : nullptr, step == 1,
-                                   o.nesterov, lr(slot.group), o.momentum, o.dampening, o.weight_decay});
+void SGD::update(Device device, const std::vector<Update>& updates) {
+  std::vector<kernels::SgdArgs> tensors;
+  for (const auto& one : updates) {
+    const Tensor& p = one.parameter();
+    const auto& o = options_[one.slot.group];
+    tensors.push_back({.dtype = p.dtype(),
+                       .count = p.numel(),
+                       .parameter = p.raw_data(),
+                       .grad = one.grad.raw_data(),
+                       .buffer = o.momentum != 0 ? one.slot.state[0].raw_data() : nullptr,
+                       .nesterov = o.nesterov,
+                       .momentum = o.momentum,
+                       .dampening = o.dampening,
+                       .weight_decay = o.weight_decay,
+                       .scalars = {},
+                       .master = one.master()});
+  }
+  set_scalars(device, tensors, updates, [this](std::size_t group, std::int64_t step) {
+    return kernels::SgdScalars{.lr = lr(group), .first = step == 1};
+  });
+  kernels::launch<kernels::SgdStep>(device, std::span<const kernels::SgdArgs>(tensors));
 }
 
 }  // namespace tutti::optim

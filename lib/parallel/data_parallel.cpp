@@ -13,6 +13,7 @@
 #include "parallel/engine.h"
 #include "tutti/core/error.h"
 #include "tutti/core/tree.h"
+#include "tutti/tensor/creation.h"
 
 namespace tutti {
 namespace {
@@ -91,6 +92,7 @@ double DataParallel::clip_grad_norm_(double max_norm) {
   engine_->settle();
   const bool sharded = engine_->options.shard != Shard::none;
   std::vector<double> squares;
+  std::vector<optim::GradSquares> gradients;
   for (const auto& whole : engine_->trained) {
     const std::size_t begin = squares.size();
     squares.resize(begin + static_cast<std::size_t>(SumSquares::chunks(whole.tensor.numel())));
@@ -102,8 +104,9 @@ double DataParallel::clip_grad_norm_(double max_norm) {
       first = engine_->shards[bucket].first(i);
     }
     if (!mine.tensor.grad().defined() || mine.tensor.numel() == 0) continue;
-    optim::grad_squares(mine, squares.data() + begin + first / SumSquares::chunk);
+    gradients.push_back({mine.tensor.grad(), static_cast<std::int64_t>(begin) + first / SumSquares::chunk});
   }
+  optim::grad_squares(gradients, from_buffer(squares, {static_cast<std::int64_t>(squares.size())}));
   if (sharded && comm_.size() > 1) comm_.all_reduce(squares);  // each has one summand that is not 0
   const double norm = std::sqrt(tree_sum<double>(squares));
   optim::clip_to(parameters(), max_norm, norm);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/elementwise.h"
 #include "kernels/memory.h"
 #include "tutti/core/error.h"
 
@@ -43,19 +44,9 @@ Tensor arange(double start, double end, double step, const TensorOptions& option
     throw ShapeError(fmt::format("arange: a step of {} does not lead from {} to {}", step, start, end));
   }
   const auto count = static_cast<std::int64_t>(std::ceil((end - start) / step));
-  Tensor result = empty({count}, {options.dtype, Device::cpu()});
-  visit_dtype(options.dtype, [&]<typename T>() {
-    T* out = result.data<T>();
-    for (std::int64_t i = 0; i < count; ++i) {
-      const double value = start + static_cast<double>(i) * step;
-      if constexpr (sizeof(T) == 2) {
-        out[i] = T(static_cast<float>(value));
-      } else {
-        out[i] = static_cast<T>(value);
-      }
-    }
-  });
-  return options.device.is_cpu() ? result : result.to(options.device);
+  Tensor result = empty({count}, options);
+  kernels::launch<kernels::Arange>(options.device, options.dtype, result.raw_data(), count, start, step);
+  return result;
 }
 
 Tensor arange(std::int64_t end, const TensorOptions& options) {

@@ -18,7 +18,7 @@ namespace {
 
 Tensor dense_on_host(const Tensor& tensor) {
   if (tensor.is_contiguous() && tensor.device().is_cpu()) return tensor;
-  return empty(tensor.shape(), {.dtype = tensor.dtype()}).copy_(tensor.detach());
+  return empty(tensor.shape(), {tensor.dtype(), Device::cpu()}).copy_(tensor.detach());
 }
 
 void add(XXH3_state_t& state, const NamedTensor& named,

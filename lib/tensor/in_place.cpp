@@ -74,15 +74,23 @@ Tensor& Tensor::copy_(const Tensor& given) {
   const Tensor source = unchanged_by(*this, given);
   storage()->bump_version();
   if (source.device() != device()) {
-    // Across devices only dense bytes travel: make them dense, of the right type, where they are.
-    Tensor sent(
-        Storage::allocate(static_cast<std::size_t>(source.numel()) * size_of(dtype()), source.device()),
-        dtype(), source.shape(), contiguous_strides(source.shape()));
-    sent.copy_(source);
-    Tensor received(Storage::allocate(sent.storage()->bytes(), device()), dtype(), sent.shape(),
-                    sent.strides());
-    kernels::copy_bytes(received.raw_data(), device(), sent.raw_data(), sent.device(),
-                        sent.storage()->bytes());
+    // Across devices only dense bytes travel: where they are not, they become so on either side.
+    const auto bytes = static_cast<std::size_t>(source.numel()) * size_of(dtype());
+    const auto dense = [&](Device where) {
+      return Tensor(Storage::allocate(bytes, where), dtype(), source.shape(),
+                    contiguous_strides(source.shape()));
+    };
+    Tensor sent = source;
+    if (source.dtype() != dtype() || !source.is_contiguous()) {
+      sent = dense(source.device());
+      sent.copy_(source);
+    }
+    if (is_contiguous() && source.shape() == shape()) {
+      kernels::copy_bytes(raw_data(), device(), sent.raw_data(), sent.device(), bytes);
+      return *this;
+    }
+    const Tensor received = dense(device());
+    kernels::copy_bytes(received.raw_data(), device(), sent.raw_data(), sent.device(), bytes);
     return copy_(received);
   }
   if (source.dtype() == dtype() && source.is_contiguous() && is_contiguous() && source.shape() == shape()) {

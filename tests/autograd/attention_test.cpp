@@ -98,7 +98,7 @@ TEST(Attention, OfNothing) {
 
 TEST(Attention, KeepsNaNWhereItIsSeen) {
   Tensor q = ones({4, 2}), v = ones({4, 2});
-  q.data<float>()[2] = std::numeric_limits<float>::quiet_NaN();
+  q.select(0, 1).select(0, 0).fill_(std::numeric_limits<float>::quiet_NaN());
   const auto y = scaled_dot_product_attention(q, ones({4, 2}), v, {.causal = true}).to_vector<float>();
   EXPECT_EQ(y[0], 1);
   EXPECT_TRUE(std::isnan(y[2]));

@@ -22,8 +22,8 @@ using testing::ThrowsMessage;
 std::vector<double> convolved(const Tensor& x, const Tensor& weight, const ConvOptions& o, const Shape& out) {
   std::vector<double> values;
   const std::int64_t in = weight.size(1), group_out = weight.size(0) / o.groups;
-  const double* images = x.data<double>();
-  const double* kernel = weight.data<double>();
+  const auto images = x.to_vector<double>(), kernel = weight.to_vector<double>();
+  const auto at = [](std::int64_t i) { return static_cast<std::size_t>(i); };
   for (std::int64_t n = 0; n < out[0]; ++n) {
     for (std::int64_t c = 0; c < out[1]; ++c) {
       for (std::int64_t oy = 0; oy < out[2]; ++oy) {
@@ -35,8 +35,8 @@ std::vector<double> convolved(const Tensor& x, const Tensor& weight, const ConvO
             const std::int64_t y = oy * o.stride.height - o.padding.height + ky * o.dilation.height;
             const std::int64_t z = ox * o.stride.width - o.padding.width + kx * o.dilation.width;
             if (y < 0 || y >= x.size(2) || z < 0 || z >= x.size(3)) continue;
-            sum += images[((n * x.size(1) + i) * x.size(2) + y) * x.size(3) + z] *
-                   kernel[c * in * weight.size(2) * weight.size(3) + k];
+            sum += images[at(((n * x.size(1) + i) * x.size(2) + y) * x.size(3) + z)] *
+                   kernel[at(c * in * weight.size(2) * weight.size(3) + k)];
           }
           values.push_back(sum);
         }

@@ -28,7 +28,7 @@ TEST(MaxPool2d, TakesTheLargestOfEachWindow) {
 TEST(MaxPool2d, PaddingNeverWinsAndNaNDoes) {
   Tensor x = full({1, 1, 2, 2}, -3);
   EXPECT_THAT(max_pool2d(x, 2, {.padding = 1}).to_vector<float>(), ElementsAre(-3, -3, -3, -3));
-  x.data<float>()[1] = std::numeric_limits<float>::quiet_NaN();
+  x.reshape({-1}).select(0, 1).fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_TRUE(std::isnan(max_pool2d(x, 2).item()));
   const float lowest = -std::numeric_limits<float>::infinity();
   EXPECT_EQ(max_pool2d(full({1, 1, 2, 2}, lowest), 2).item(), lowest);
@@ -44,8 +44,8 @@ TEST(MaxPool2d, SinglePrecisionIsAsDouble) {
       for (const Size2d window : {Size2d{2, 2}, {3, 3}, {2, 5}}) {
         Tensor x =
             floor(test::sample({2, 3, size.height, size.width}, 3)).to(DType::f32).detach();  // ties as well
-        x.data<float>()[5] = nan;
-        x.data<float>()[x.numel() - 1] = nan;
+        x.reshape({-1}).select(0, 5).fill_(nan);
+        x.reshape({-1}).select(0, -1).fill_(nan);
         std::vector<double> results[2];
         for (const DType dtype : {DType::f32, DType::f64}) {
           Tensor in = x.to(dtype).detach().set_requires_grad();

@@ -44,18 +44,6 @@ struct Mlp : nn::Module {
   }
 };
 
-class PlainSgd : public optim::Optimizer {
- public:
-  explicit PlainSgd(const NamedTensors& parameters) : Optimizer("PlainSgd", {}) {
-    add_group(parameters, 0.1);
-  }
-
- private:
-  void update(const Slot& slot, const Tensor& grad, std::int64_t) override {
-    Tensor(slot.parameter.detach()).add_(grad, -lr(slot.group));
-  }
-};
-
 constexpr int logical = 4;
 
 // Three steps: the last loss, the weights and the buffer, the same on each rank.
@@ -67,7 +55,7 @@ NamedTensors trained(int size, const DataParallelOptions& options, bool on_gpus 
     comm.set_logical_ranks(logical);
     Mlp net(on_gpus ? gpu_of(comm) : Device::cpu(), comm.rank());  // those of rank 0 count
     DataParallel parallel(net, comm, options);
-    PlainSgd optimizer(parallel.parameters());
+    optim::SGD optimizer(parallel.parameters(), {.lr = 0.1});
     for (int step = 0; step < 3; ++step) {
       for (const int v : parallel.micro_batches()) parallel.backward(net.loss(step, v));
       parallel.step(optimizer);

@@ -41,6 +41,13 @@ TEST_F(GpuTest, FillAndZeroTouchOnlyTheView) {
   }
 }
 
+TEST_F(GpuTest, ArangeGivesTheNumbersOfTheCpu) {
+  for (const DType dtype : all_dtypes) {
+    if (dtype == DType::bool_) continue;
+    expect_close(arange(3, 90, 0.7, {dtype, gpu}), arange(3, 90, 0.7, {.dtype = dtype}), 0);
+  }
+}
+
 TEST_F(GpuTest, TooMuchMemoryIsRefusedWithTheAmount) {
   EXPECT_THAT([this] { empty({std::int64_t{1} << 50}, {.dtype = DType::u8, .device = gpu}); },
               ThrowsMessage<DeviceError>(AllOf(HasSubstr("1125899906842624 bytes"), HasSubstr("free"))));

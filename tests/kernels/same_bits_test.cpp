@@ -155,8 +155,16 @@ TYPED_TEST(SameBits, OfAParameterWhereverItIsCut) {
       expect_each_element_alone<T>(
           {rough<T>(1, some), rough<T>(2, some), rough<T>(3, some)},
           [&](const std::vector<T*>& at, std::size_t count) {
-            SgdStep::cpu({dtype_of<T>, static_cast<std::int64_t>(count), at[0], at[1],
-                          with_buffer ? at[2] : nullptr, false, nesterov, 0.1, 0.9, 0.3, 0.01});
+            SgdStep::cpu({dtype_of<T>,
+                          static_cast<std::int64_t>(count),
+                          at[0],
+                          at[1],
+                          with_buffer ? at[2] : nullptr,
+                          nesterov,
+                          0.9,
+                          0.3,
+                          0.01,
+                          {0.1, false}});
           },
           "sgd");
     }
@@ -166,8 +174,17 @@ TYPED_TEST(SameBits, OfAParameterWhereverItIsCut) {
   expect_each_element_alone<T>(
       {rough<T>(1, some), rough<T>(2, some), rough<T>(3, some), squares},
       [&](const std::vector<T*>& at, std::size_t count) {
-        AdamStep::cpu({dtype_of<T>, static_cast<std::int64_t>(count), at[0], at[1], at[2], at[3], 0.9, 0.999,
-                       1e-8, 0.01, 0.99, 0.001, 0.5});
+        AdamStep::cpu({dtype_of<T>,
+                       static_cast<std::int64_t>(count),
+                       at[0],
+                       at[1],
+                       at[2],
+                       at[3],
+                       0.9,
+                       0.999,
+                       1e-8,
+                       0.01,
+                       {0.99, 0.001, 0.5}});
       },
       "adam");
 }

@@ -82,6 +82,27 @@ TEST(Gpt, DropoutDiffersByCallInTrainingAndIsOffInEvaluation) {
   EXPECT_EQ(model(tokens).to_vector<float>(), model(tokens).to_vector<float>());
 }
 
+// Its linear layers may be one operation with what lies between them, unless someone listens.
+TEST(Gpt, CallsEachModuleWithAHook) {
+  struct Listener : MemberVisitor {
+    int calls = 0;
+    void parameter(const std::string&, Tensor&) override {}
+    void buffer(const std::string&, Tensor&) override {}
+    void generator(const std::string&, Generator&) override {}
+    void module(const std::string& name, Module& m) override {
+      if (name == "mlp.c_fc" || name == "mlp.c_proj")
+        m.register_forward_pre_hook([this](const Tensor&) { ++calls; });
+      m.visit(*this);
+    }
+  };
+  Gpt model(tiny), same(tiny);
+  Listener listener;
+  model.visit(listener);
+  const Tensor tokens = tensor<std::int64_t>({0, 1, 2, 3}, {1, 4});
+  EXPECT_EQ(model(tokens).to_vector<float>(), same(tokens).to_vector<float>());
+  EXPECT_EQ(listener.calls, 4);
+}
+
 TEST(Gpt, RefusesWhatDoesNotFit) {
   Gpt model(tiny);
   EXPECT_THROW(model(zeros({1, 9}, {.dtype = DType::i64})), ShapeError);

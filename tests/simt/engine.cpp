@@ -45,11 +45,13 @@ struct Fibre {
   Wait wait;
 };
 
+constexpr std::size_t most_brought = 32;  // bytes
+
 // The lanes of one mask that meet. Two rounds are kept: who is ahead is at most one round ahead.
 struct Meeting {
   std::uint32_t arrived = 0;
   unsigned round = 0;
-  std::byte brought[2][warp_size][16] = {};
+  std::byte brought[2][warp_size][most_brought] = {};
 };
 
 struct Warp {
@@ -111,7 +113,7 @@ class Engine {
   }
 
   // The deposits of this round.
-  const std::byte (*meet(std::uint32_t mask, const void* mine, std::size_t size))[16] {
+  const std::byte (*meet(std::uint32_t mask, const void* mine, std::size_t size))[most_brought] {
     const unsigned lane = now->lane();
     Warp& warp = warps_[now->number / warp_size];
     if (!(mask >> lane & 1)) fail(fmt::format("a lane calls for a mask {:#x} without itself, {}", mask, lane));
@@ -311,6 +313,8 @@ void run(Dim3 blocks, Dim3 threads, std::size_t dynamic_shared, const std::funct
   engine.run(dynamic_shared, body);
 }
 
+void fail(const char* what) { Engine::instance().fail(what); }
+
 void sync_block() { Engine::instance().sync_block(); }
 
 void exchange(std::uint32_t mask, const void* mine, std::size_t size, unsigned source, void* from) {
@@ -318,6 +322,13 @@ void exchange(std::uint32_t mask, const void* mine, std::size_t size, unsigned s
   const auto* brought = engine.meet(mask, mine, size);
   if (!(mask >> source & 1)) engine.fail(fmt::format("a shuffle from lane {}, which is not of the mask {:#x}", source, mask));
   std::memcpy(from, brought[source], size);
+}
+
+void gather(std::uint32_t mask, const void* mine, std::size_t size, void* all) {
+  const auto* brought = Engine::instance().meet(mask, mine, size);
+  for (unsigned lane = 0; lane < warp_size; ++lane) {
+    if (mask >> lane & 1) std::memcpy(static_cast<std::byte*>(all) + lane * size, brought[lane], size);
+  }
 }
 
 std::uint32_t ballot(std::uint32_t mask, bool mine) {

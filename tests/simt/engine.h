@@ -41,11 +41,16 @@ const Place& place();
 // Runs `body` for each thread of each block. Throws Error; then what the kernel wrote is worth nothing.
 void run(Dim3 blocks, Dim3 threads, std::size_t dynamic_shared, const std::function<void()>& body);
 
+// Ends the kernel that runs with an Error.
+[[noreturn]] void fail(const char* what);
+
 // __syncthreads
 void sync_block();
 
 // `size` bytes of each lane in `mask` meet; `from` gives what lane `source` brought. 16 bytes at most.
 void exchange(std::uint32_t mask, const void* mine, std::size_t size, unsigned source, void* from);
+// The same of all lanes, 32 bytes at most: what lane i brought is at all + i * size. Of those not in `mask`, nothing.
+void gather(std::uint32_t mask, const void* mine, std::size_t size, void* all);
 // One bit of each lane in `mask`.
 std::uint32_t ballot(std::uint32_t mask, bool mine);
 

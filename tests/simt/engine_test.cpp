@@ -70,9 +70,11 @@ TEST(Simt, WhatSomeThreadsNeverReachIsRefused) {
               ThrowsMessage<Error>(HasSubstr("of a mask 0xffffffff")));
   EXPECT_THAT([] { run({1}, {32}, 0, [] { threadIdx.x == 5 ? __syncthreads() : __syncwarp(); }); },
               ThrowsMessage<Error>(HasSubstr("wait for others that never come")));
-  EXPECT_THAT([] { run({1}, {16}, 0, [] { __syncwarp(); }); }, ThrowsMessage<Error>(HasSubstr("in a warp of 16")));
-  EXPECT_THAT([] { run({1}, {32}, 0, [] { __shfl_sync(0xffffu << (threadIdx.x & 16), 1, threadIdx.x ^ 16); }); },
-              ThrowsMessage<Error>(HasSubstr("not of the mask")));
+  EXPECT_THAT([] { run({1}, {16}, 0, [] { __syncwarp(); }); },
+              ThrowsMessage<Error>(HasSubstr("in a warp of 16")));
+  EXPECT_THAT(
+      [] { run({1}, {32}, 0, [] { __shfl_sync(0xffffu << (threadIdx.x & 16), 1, threadIdx.x ^ 16); }); },
+      ThrowsMessage<Error>(HasSubstr("not of the mask")));
   EXPECT_THROW(run({1}, {1025}, 0, [] {}), Error);
   EXPECT_THROW(run({0}, {32}, 0, [] {}), Error);
 }
@@ -87,7 +89,8 @@ TEST(Simt, SharedMemoryIsOfTheBlockAndBeginsAsNotANumber) {
   });
   ASSERT_EQ(first.size(), 3u);
   for (const float value : first) EXPECT_NE(value, value);
-  EXPECT_THAT([] { run({1}, {1}, 0, [] { static_shared(&key, 49 << 10); }); }, ThrowsMessage<Error>(HasSubstr("shared")));
+  EXPECT_THAT([] { run({1}, {1}, 0, [] { static_shared(&key, 49 << 10); }); },
+              ThrowsMessage<Error>(HasSubstr("shared")));
 }
 
 }  // namespace

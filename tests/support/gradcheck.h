@@ -16,12 +16,12 @@ namespace tutti::test {
 
 // Numbers of moderate size that differ from each other, from 0 and from the places where functions bend.
 inline Tensor sample(const Shape& shape, double scale = 1.0, double shift = 0.0) {
-  Tensor x = empty(shape, {.dtype = DType::f64});
-  for (std::int64_t i = 0; i < x.numel(); ++i) {
+  std::vector<double> values(static_cast<std::size_t>(shape.numel()));
+  for (std::size_t i = 0; i < values.size(); ++i) {
     const auto k = static_cast<double>((i * 37 + 11) % 101);
-    x.data<double>()[i] = shift + scale * ((k - 50.0) / 40.0 + 0.013);
+    values[i] = shift + scale * ((k - 50.0) / 40.0 + 0.013);
   }
-  return x;
+  return from(values, shape);
 }
 
 // Checks d/dx of sum(f(inputs) * w), for fixed uneven weights w, at every element of every input.
@@ -38,15 +38,16 @@ inline void expect_gradients(const std::function<Tensor(const std::vector<Tensor
     ASSERT_TRUE(inputs[k].grad().defined()) << "no gradient for input " << k;
     ASSERT_EQ(inputs[k].grad().shape(), inputs[k].shape());
     const auto analytic = inputs[k].grad().to_vector<double>();
+    const Tensor flat = inputs[k].detach().reshape({-1});  // the same memory, as inputs are dense
     for (std::int64_t i = 0; i < inputs[k].numel(); ++i) {
-      double& element = inputs[k].data<double>()[i];
-      const double before = element;
+      Tensor element = flat.select(0, i);
+      const double before = element.item<double>();
       constexpr double step = 1e-5;
-      element = before + step;
+      element.fill_(before + step);
       const double above = loss(inputs).item<double>();
-      element = before - step;
+      element.fill_(before - step);
       const double below = loss(inputs).item<double>();
-      element = before;
+      element.fill_(before);
       const double numeric = (above - below) / (2 * step);
       EXPECT_NEAR(analytic[static_cast<std::size_t>(i)], numeric, tolerance * (1 + std::abs(numeric)))
           << "input " << k << ", element " << i;

@@ -14,7 +14,8 @@ struct AttentionOptions {
 };
 
 /// softmax(q k^T * scale) v for q [..., t, d], k [..., s, d], v [..., s, e]: [..., t, e]. Of bf16 and f16 in
-/// f32, rounded once. On the CPU no [t, s] matrix is kept, and what causality hides is not computed.
+/// f32, rounded once; on a GPU the weights of v too are rounded, for tensor cores. No [t, s] matrix is kept, and what
+/// causality hides is not computed; only on a GPU with d or e above 256 both are.
 /// \throws ShapeError where sizes do not fit; DTypeError unless all are of one floating-point dtype.
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                                     const AttentionOptions& options = {});

@@ -21,7 +21,7 @@ std::optional<DType> autocast_dtype();
 ///     }
 ///     loss.backward();
 ///
-/// `matmul`, `linear`, `conv2d` and `scaled_dot_product_attention` convert f32 and 16-bit operands to `dtype`
+/// `matmul`, `linear`, `linear_gelu`, `mlp`, `conv2d` and `scaled_dot_product_attention` convert f32 and 16-bit operands to `dtype`
 /// and give that; sums within are in f32. f64 operands are left alone. All else takes the precision that it
 /// gets, and where f32 meets 16 bits, arithmetic and losses go on in f32. Conversions have gradients, so f32
 /// parameters get f32 gradients; the backward pass takes no notice of the mode, and recompute restores it.

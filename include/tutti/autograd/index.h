@@ -1,6 +1,9 @@
 /// \file
 /// Picking elements by index. Indices are i64 (or i32) and checked: out of range is a ShapeError that names
-/// the value and its position.
+/// the value and its position. On a GPU nothing waits for the check: there an index out of range picks NaN, of integers 0, and
+/// has no part in the gradient.
+///
+/// Gradients have the same bits run after run, also where several indices are equal.
 #pragma once
 
 #include "tutti/tensor/tensor.h"

@@ -17,8 +17,9 @@ struct CrossEntropyOptions {
 
 /// -log softmax(logits)[target], in one pass. `logits` [..., classes] (the classes are last, also where
 /// PyTorch has them second), `targets` [...], i64 or i32. The mean over no targets at all is NaN, as in
-/// PyTorch. Of bf16 and f16 logits the loss is f32.
-/// \throws ShapeError for sizes that do not fit, and for a target outside [0, classes), with its position.
+/// PyTorch. Of bf16 and f16 logits the loss is f32. On a GPU nothing is waited for: there a target outside [0, classes) makes
+/// NaN of its loss, so of the mean and the sum, and of the gradient of its logits.
+/// \throws ShapeError for sizes that do not fit, and on the CPU for a target outside [0, classes), with its position.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options = {});
 
 /// (x - target)^2, both of one shape.

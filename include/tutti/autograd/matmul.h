@@ -7,8 +7,8 @@
 namespace tutti {
 
 /// [..., m, k] x [..., k, n] -> [..., m, n]; leading dimensions broadcast, a vector is a row on the left and
-/// a column on the right, as in NumPy. Transposed operands are used where they lie. f32 and f64, and bf16 and
-/// f16 by way of f32.
+/// a column on the right, as in NumPy. Transposed operands are used where they lie. Sums of bf16 and f16
+/// are f32, rounded once; for f32 on GPUs see Float32Matmul.
 /// \throws ShapeError when inner sizes differ, DTypeError for integers or different dtypes.
 Tensor matmul(const Tensor& a, const Tensor& b);
 

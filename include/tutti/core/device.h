@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace tutti {
 
@@ -23,6 +24,13 @@ class Device {
 
   /// Whether `cuda()` would succeed; `why`, if given, receives the reason where it would not.
   static bool has_cuda(std::string* why = nullptr);
+
+  /// Number of GPUs that `cuda` takes; 0 where there are none.
+  static int cuda_count();
+
+  /// "cpu", "cuda" (the first GPU) or "cuda:1", as str() gives it.
+  /// \throws ConfigError for other names, DeviceError as cuda().
+  static Device parse(std::string_view name);
 
   constexpr Kind kind() const { return kind_; }
   constexpr int index() const { return index_; }

@@ -27,9 +27,11 @@ struct Usage {
 
 struct Statistics {
   Usage now;
-  Usage peak;                ///< when the total was largest, since the start or `reset_peak`
-  std::size_t cached = 0;    ///< bytes of the CPU that were given back, and are kept for the next tensors
-  std::uint64_t fresh = 0;   ///< how often memory came from the system
+  Usage peak;              ///< when the total was largest, since the start or `reset_peak`
+  std::size_t cached = 0;  ///< bytes that were given back, and are kept for the next tensors
+  std::size_t graphs =
+      0;  ///< bytes of a GPU that no tensor holds, and that the replays of a cuda::Graph write to
+  std::uint64_t fresh = 0;   ///< how often memory came from the system or the driver
   std::uint64_t reused = 0;  ///< how often it had been a tensor's before
 };
 
@@ -39,8 +41,9 @@ Statistics statistics(Device device = {});
 /// From here on, `peak` counts anew.
 void reset_peak(Device device = {});
 
-/// Gives the system back what is kept. Seldom needed: what is kept and what is in use come to at most one and a half times the
-/// peak, and all that is kept goes before memory is said to be short.
+/// Gives the system and the drivers of GPUs back what is kept. Seldom needed: on the CPU what is kept and what is in use come to at
+/// most one and a half times the peak, and all that is kept goes before memory is said to be short. Waits for the GPUs; while a
+/// cuda::Graph is captured, they keep what they have.
 void empty_cache();
 
 /// The same as a table, for people:

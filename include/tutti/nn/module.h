@@ -60,6 +60,8 @@ class Module {
   void register_forward_pre_hook(std::function<void(const Tensor& x)> hook);
   /// Calls `hook` with the input and the result, which it may replace, behind each call of the module.
   void register_forward_hook(std::function<Tensor(const Tensor& x, const Tensor& y)> hook);
+  /// Whether there are any: a module may join calls of others that nobody listens to.
+  bool has_forward_hooks() const { return hooks_ != nullptr; }
 
   /// Names the members to `visitor`, in a fixed order; names follow PyTorch's.
   virtual void visit(MemberVisitor& visitor);

@@ -30,7 +30,7 @@ class Adam : public Optimizer {
   explicit Adam(const std::vector<ParameterGroup<AdamOptions>>& groups);
 
  private:
-  void update(const Slot& slot, const Tensor& grad, std::int64_t step) override;
+  void update(Device device, const std::vector<Update>& updates) override;
 
   std::vector<AdamOptions> options_;
 };
@@ -47,7 +47,7 @@ class AdamW : public Optimizer {
   explicit AdamW(const std::vector<ParameterGroup<AdamWOptions>>& groups);
 
  private:
-  void update(const Slot& slot, const Tensor& grad, std::int64_t step) override;
+  void update(Device device, const std::vector<Update>& updates) override;
 
   std::vector<AdamWOptions> options_;
 };

@@ -25,7 +25,7 @@ class SGD : public Optimizer {
   explicit SGD(const std::vector<ParameterGroup<SGDOptions>>& groups);
 
  private:
-  void update(const Slot& slot, const Tensor& grad, std::int64_t step) override;
+  void update(Device device, const std::vector<Update>& updates) override;
 
   std::vector<SGDOptions> options_;
 };

@@ -30,9 +30,9 @@ Tensor arange(std::int64_t end, const TensorOptions& options = {.dtype = DType::
 Tensor eye(std::int64_t n, const TensorOptions& options = {});
 
 /// A copy of host memory, in row-major order. \throws ShapeError when its count is not `shape.numel()`.
-Tensor from_host(ConstBufferView values, const Shape& shape, Device device = {});
+Tensor from_host(ConstBufferView values, const Shape& shape, Device device = default_device());
 template <typename T>
-Tensor from(const std::vector<T>& values, const Shape& shape, Device device = {}) {
+Tensor from(const std::vector<T>& values, const Shape& shape, Device device = default_device()) {
   return from_host({values.data(), values.size(), dtype_of<T>}, shape, device);
 }
 /// `tensor({1.0f, 2.0f})` is a vector, `tensor({1.0f, 2.0f}, {2, 1})` takes a shape.

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "tutti/core/buffer_view.h"
-#include "tutti/core/device.h"
+#include "tutti/core/default_device.h"
 #include "tutti/core/dtype.h"
 #include "tutti/core/shape.h"
 #include "tutti/tensor/storage.h"
@@ -25,7 +25,7 @@ struct Meta;
 /// What new tensors are made of: `zeros({2, 3}, {.dtype = DType::f64})`.
 struct TensorOptions {
   DType dtype = DType::f32;
-  Device device{};
+  Device device = default_device();
 };
 
 /// A handle on `shape()` elements of `dtype()` in a storage that views share. Copying a Tensor copies the
