@@ -15,6 +15,14 @@ struct Allocate {
   static void* cuda(std::size_t bytes);
 };
 
+// The same, but never memory that was used before: in a CUDA graph, what an earlier part of it has written would be written again
+// at each replay. For what is set from outside.
+struct AllocateUnused {
+  static constexpr const char* name = Allocate::name;
+  static void* cpu(std::size_t bytes) { return Allocate::cpu(bytes); }
+  static void* cuda(std::size_t bytes);
+};
+
 struct Free {
   static constexpr const char* name = "free";
   // `bytes` as of Allocate.

@@ -17,7 +17,7 @@ namespace tutti::kernels {
 template <typename T>
 const T* replayed(Device device, std::function<T()> value) {
   static_assert(std::is_trivially_copyable_v<T>);
-  const std::shared_ptr<void> memory(launch<Allocate>(device, sizeof(T)),
+  const std::shared_ptr<void> memory(launch<AllocateUnused>(device, sizeof(T)),
                                      [device](void* data) { launch<Free>(device, data, sizeof(T)); });
   cuda::each_replay([device, memory, value = std::move(value)] {
     const T now = value();

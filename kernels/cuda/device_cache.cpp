@@ -87,7 +87,7 @@ void* DeviceCache::take_kept(DevicePool& pool, std::size_t size, DevicePool& int
   return block;
 }
 
-void* DeviceCache::take(std::size_t bytes) {
+void* DeviceCache::take(std::size_t bytes, bool unused) {
   const int gpu = current_gpu();
   DevicePool* pool = capturing && capturing->gpu == gpu ? capturing : nullptr;
   std::size_t size = std::max<std::size_t>(bytes, 1);  // the driver would give null for 0
@@ -98,10 +98,9 @@ void* DeviceCache::take(std::size_t bytes) {
     if (!graph) pool = &of_stream;
     if (keeps_) {
       size = std::max(memory::BlockCache::size_of_block(std::max<std::size_t>(bytes, 512)), size);
-      if (void* const block = take_kept(*pool, size, *pool)) return block;
-      if (graph) {
-        if (void* const block = take_kept(of_stream, size, *pool)) return block;
-      }
+      void* block = unused ? nullptr : take_kept(*pool, size, *pool);
+      if (!block && !unused && graph) block = take_kept(of_stream, size, *pool);
+      if (block) return block;
     }
   }
   void* const block = from_driver(bytes, size, gpu);

@@ -38,7 +38,7 @@ class DeviceCache {
 
   // At least `bytes` bytes of the current GPU, for its current stream or for the graph that this thread captures; never null.
   // Throws DeviceError.
-  void* take(std::size_t bytes);
+  void* take(std::size_t bytes, bool unused = false);  // nothing queued before has used it
   // From any thread, whatever GPU is its current one.
   void give(void* block) noexcept;
   // Gives the driver back what is kept of one GPU, or of all; graphs keep theirs.

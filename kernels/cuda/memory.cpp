@@ -84,6 +84,8 @@ void copy_between(void* to, int to_gpu, const void* from, int from_gpu, std::siz
 
 void* Allocate::cuda(std::size_t bytes) { return DeviceCache::instance().take(bytes); }
 
+void* AllocateUnused::cuda(std::size_t bytes) { return DeviceCache::instance().take(bytes, true); }
+
 void Free::cuda(void* data, std::size_t) noexcept { DeviceCache::instance().give(data); }
 
 void SetZero::cuda(void* data, std::size_t bytes) {

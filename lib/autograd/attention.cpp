@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "autograd/mixed.h"
+#include "autograd/optional.h"
 #include "autograd/softmax_rows.h"
 #include "kernels/attention.h"
 #include "tensor/checks.h"
@@ -35,9 +36,10 @@ Shape with_batch(Shape batch, std::int64_t rows, std::int64_t columns) {
 // A tensor of matrices, broadcast to `batch`, as the kernel takes them.
 class Heads {
  public:
-  Heads(const Tensor& x, const Shape& batch) : tensor_(x.detach()) {
+  Heads(const Tensor& x, const Shape& batch) : tensor_(autograd::aligned(x.detach())) {
     const int column = x.rank() - 1, row = column - 1;
-    if (x.strides()[column] != 1 || x.strides()[row] < x.size(-1)) tensor_ = contiguous(tensor_);
+    const Shape& given = tensor_.strides();
+    if (given[column] != 1 || given[row] < x.size(-1)) tensor_ = contiguous(tensor_);
     const Shape strides = broadcast_strides(
         tensor_.as_strided(batch_of(x.shape()), batch_of(tensor_.strides()), tensor_.offset()), batch);
     matrices_ = {tensor_.raw_data(), tensor_.strides()[row], {}};

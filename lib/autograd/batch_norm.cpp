@@ -112,7 +112,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
       [args, like, of_batch = options.training, i = Saved(images), m = Saved(mean), r = Saved(rstd),
        w = Saved(scale), dtypes = std::array{x.dtype(), dtype_of(weight), dtype_of(bias)}](
           const Tensor& gradient, Needs needs) {
-        const Tensor g = to(contiguous(gradient), args.dtype);
+        const Tensor g = to(autograd::dense(gradient), args.dtype);
         Gradients result(3);
         if (needs[0]) result[0] = empty(g.shape(), {args.dtype, g.device()});
         for (std::size_t k : {1, 2}) {

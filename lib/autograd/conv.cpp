@@ -74,7 +74,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   }
   return autograd::record("conv2d", out, {x, weight, bias},
                           [args, i = Saved(images), w = Saved(kernel)](const Tensor& gradient, Needs needs) {
-                            const Tensor g = contiguous(gradient);
+                            const Tensor g = dense(gradient);
                             Gradients result(3);
                             if (needs[0]) result[0] = empty_like(*i);
                             if (needs[1]) result[1] = args.n == 0 ? zeros_like(*w) : empty_like(*w);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/optional.h"
 #include "kernels/loss.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/arithmetic.h"
@@ -52,7 +53,7 @@ Tensor checked(const Tensor& targets, std::int64_t classes, std::int64_t ignored
 
 // The loss of every row, in f32 for logits of 16 bits.
 Tensor losses(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
-  const Tensor x = contiguous(logits.detach());
+  const Tensor x = autograd::dense(logits);
   const auto args = [rows = targets.numel(), options](const Tensor& scores, const Tensor& classes) {
     return kernels::CrossEntropyArgs{scores.dtype(),
                                      rows,

@@ -47,7 +47,7 @@ Tensor norm(const char* op, bool root_mean_square, const Tensor& x, const Tensor
   return autograd::record(op, out, {x, weight, bias},
                           [root_mean_square, rows, columns, computed, s = Saved(from), w = Saved(scale),
                            m = Saved(mean), r = Saved(rstd)](const Tensor& gradient, Needs needs) {
-                            const Tensor g = contiguous(gradient);
+                            const Tensor g = dense(gradient);
                             Gradients result(3);
                             if (needs[0]) result[0] = empty_like(g);
                             for (std::size_t i : {1, 2}) {

@@ -2,13 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+#include <cstdint>
+
 #include "tensor/checks.h"
 #include "tutti/autograd/shape.h"
 #include "tutti/core/error.h"
 
 namespace tutti::autograd {
 
-Tensor dense(const Tensor& x) { return x.defined() ? contiguous(x.detach()) : x; }
+Tensor dense(const Tensor& x) { return x.defined() ? aligned(contiguous(x.detach())) : x; }
+
+Tensor aligned(const Tensor& x) {
+  const bool is_aligned = x.device().is_cpu() || std::bit_cast<std::uintptr_t>(x.raw_data()) % 16 == 0;
+  return is_aligned ? x : x.clone();
+}
 
 Tensor widened(const Tensor& x) { return x.defined() && size_of(x.dtype()) == 2 ? to(x, DType::f32) : x; }
 

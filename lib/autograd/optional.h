@@ -5,7 +5,11 @@
 
 namespace tutti::autograd {
 
+// As kernels take it: contiguous, and on a GPU from 16 bytes on. There they are chosen by what can be loaded at once, and so are
+// the bits of sums.
 Tensor dense(const Tensor& x);
+// The same for one whose strides may stay.
+Tensor aligned(const Tensor& x);
 // bf16 and f16 as f32.
 Tensor widened(const Tensor& x);
 // Whether kernels take `x` as f32 only: bf16 and f16 on the CPU.

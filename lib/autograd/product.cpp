@@ -1,5 +1,7 @@
 #include "autograd/product.h"
 
+#include "autograd/optional.h"
+
 #include <algorithm>
 
 #include "autograd/optional.h"
@@ -21,7 +23,7 @@ struct Factor {
   bool transposed;
   std::int64_t ld;
 
-  explicit Factor(const Tensor& x) : tensor(x.detach()) {
+  explicit Factor(const Tensor& x) : tensor(autograd::aligned(x.detach())) {
     const auto fits = [this](int dense, int apart) {
       const std::int64_t size = tensor.shape()[dense];
       return (size <= 1 || tensor.strides()[dense] == 1) &&

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "autograd/optional.h"
 #include "kernels/reduce.h"
 #include "tensor/checks.h"
 #include "tutti/autograd/arithmetic.h"
@@ -70,7 +71,7 @@ struct Blocks {
     if (!adjacent) {
       for (const auto dim : dims) order.push_back(dim);
     }
-    dense = contiguous(permute(x.detach(), order));
+    dense = autograd::dense(permute(x.detach(), order));
     bool passed = false;
     for (int i = 0; i < order.rank(); ++i) {
       const std::int64_t size = dense.shape()[i];

@@ -1,5 +1,6 @@
 #include "tutti/autograd/softmax.h"
 
+#include "autograd/optional.h"
 #include "autograd/softmax_rows.h"
 #include "kernels/softmax.h"
 #include "tensor/checks.h"
@@ -11,7 +12,7 @@ namespace tutti {
 namespace autograd {
 
 Tensor softmax_rows(const Tensor& given, bool logarithm, std::int64_t causal_rows) {
-  const Tensor x = contiguous(given.detach());
+  const Tensor x = autograd::dense(given);
   Tensor y = empty_like(x);
   const std::int64_t columns = x.size(-1);
   if (x.numel() != 0) {
@@ -20,7 +21,7 @@ Tensor softmax_rows(const Tensor& given, bool logarithm, std::int64_t causal_row
   }
   return record(logarithm ? "log_softmax" : "softmax", y, {given},
                 [logarithm, s = Saved(y)](const Tensor& gradient, Needs) {
-                  const Tensor g = contiguous(gradient);
+                  const Tensor g = autograd::dense(gradient);
                   Tensor out = empty_like(g);
                   const std::int64_t n = g.size(-1);
                   if (g.numel() != 0) {

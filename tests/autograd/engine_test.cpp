@@ -29,11 +29,11 @@ TEST(Backward, AddsUpOverCallsAndUses) {
 }
 
 TEST(Backward, AddsIntoTheGradientThatIsThere) {
-  std::vector<float> bucket{10, 10, 10};
+  const Tensor bucket = full({3}, 10);
   Tensor x = leaf({1, 2});
-  x.set_grad(from_buffer(bucket, {3}).slice(0, 1, 3));
+  x.set_grad(bucket.slice(0, 1, 3));
   sum(x * 2).backward();
-  EXPECT_THAT(bucket, ElementsAre(10, 12, 12));
+  EXPECT_THAT(bucket.to_vector<float>(), ElementsAre(10, 12, 12));
 }
 
 // In f32, 1 + e is 1 where 1 + 2 e is more.

@@ -54,7 +54,7 @@ class Maker {
   }
 
   static std::string bytes_of(const Tensor& x) {
-    const Tensor plain = x.detach().contiguous();
+    const Tensor plain = x.detach().to(Device::cpu()).contiguous();
     return {static_cast<const char*>(plain.raw_data()),
             static_cast<std::size_t>(plain.numel()) * size_of(plain.dtype())};
   }
@@ -161,8 +161,10 @@ TEST_P(SameBits, BesideOtherThreads) {
     const auto expected = step(alone);
     std::vector<std::string> results(4);
     std::vector<std::thread> threads;
+    const Device device = default_device();
     for (std::size_t i = 0; i < results.size(); ++i) {
       threads.emplace_back([&, i] {
+        const DefaultDevice on_device(device);
         Maker mine(GetParam(), 0);
         results[i] = step(mine);
       });

@@ -61,7 +61,8 @@ void expect_same_training(Device gpu, DType dtype) {
     graph.replay();
     EXPECT_EQ(graphed.state(), states[i]) << "step " << i;
   }
-  EXPECT_EQ(graphed.loss.item<float>(), eager.loss.item<float>());
+  const Tensor last = graphed.loss, expected = eager.loss;
+  EXPECT_EQ(last.item<float>(), expected.item<float>());
 }
 
 TEST_F(GpuTest, GraphsOfTrainingHaveTheBitsOfItsSteps) {

@@ -15,12 +15,15 @@ namespace {
 thread_local cudaError_t last_error = cudaSuccess;
 
 // Pages of the host, from the first byte to behind the last.
-std::map<const std::byte*, const std::byte*> pinned;
+std::map<const std::byte*, const std::byte*>& pinned() {
+  static auto& pages = *new std::map<const std::byte*, const std::byte*>;  // tensors outside of functions may ask
+  return pages;
+}
 
 bool is_pinned(const void* data) {
   const std::scoped_lock lock(Arena::instance().mutex);
-  auto at = pinned.upper_bound(static_cast<const std::byte*>(data));
-  return at != pinned.begin() && data < (--at)->second;
+  auto at = pinned().upper_bound(static_cast<const std::byte*>(data));
+  return at != pinned().begin() && data < (--at)->second;
 }
 
 }  // namespace
@@ -154,12 +157,12 @@ cudaError_t cudaMemcpyPeer(void* to, int, const void* from, int, std::size_t byt
 cudaError_t cudaHostRegister(void* data, std::size_t bytes, unsigned) {
   const std::scoped_lock lock(Arena::instance().mutex);
   const auto* first = static_cast<std::byte*>(data);
-  return pinned.emplace(first, first + bytes).second ? cudaSuccess
+  return pinned().emplace(first, first + bytes).second ? cudaSuccess
                                                      : failed(cudaErrorHostMemoryAlreadyRegistered);
 }
 cudaError_t cudaHostUnregister(void* data) {
   const std::scoped_lock lock(Arena::instance().mutex);
-  return pinned.erase(static_cast<std::byte*>(data)) == 1 ? cudaSuccess : failed(cudaErrorInvalidValue);
+  return pinned().erase(static_cast<std::byte*>(data)) == 1 ? cudaSuccess : failed(cudaErrorInvalidValue);
 }
 cudaError_t cudaHostAlloc(void** data, std::size_t bytes, unsigned) {
   *data = ::operator new (bytes, std::align_val_t{64});

@@ -1,9 +1,6 @@
-// With TUTTI_TEST_DEVICE=cuda the tests of a program make their tensors on a GPU. Where there is none they fail: a run
-// for GPUs that tests none is no success.
-#include <gtest/gtest.h>
-
+// With TUTTI_TEST_DEVICE=cuda the tests of a program make their tensors on a GPU, those outside of functions too. Where there is
+// none the program fails: a run for GPUs that tests none is no success.
 #include <cstdlib>
-#include <optional>
 #include <string_view>
 
 #include "tutti/core/default_device.h"
@@ -11,17 +8,13 @@
 namespace tutti::test {
 namespace {
 
-class OnTestDevice : public ::testing::Environment {
-  void SetUp() override {
-    const char* device = std::getenv("TUTTI_TEST_DEVICE");
-    if (device != nullptr && std::string_view(device) == "cuda") default_.emplace(Device::cuda());
-  }
-  void TearDown() override { default_.reset(); }
+Device test_device() {
+  const char* device = std::getenv("TUTTI_TEST_DEVICE");
+  return device != nullptr && std::string_view(device) == "cuda" ? Device::cuda() : Device::cpu();
+}
 
-  std::optional<DefaultDevice> default_;
-};
-
-[[maybe_unused]] const auto* const environment = ::testing::AddGlobalTestEnvironment(new OnTestDevice);
+// Before the objects of other files.
+[[maybe_unused, gnu::init_priority(1000)]] const DefaultDevice on_test_device(test_device());
 
 }  // namespace
 }  // namespace tutti::test

@@ -69,6 +69,7 @@ TEST(Fingerprint, NamesEndWhereTheyEnd) {
 }
 
 TEST(Fingerprint, EveryByteOfEveryTensorCounts) {
+  const DefaultDevice on_cpu(Device::cpu());  // where bytes can be changed
   const auto state = a_state();
   const auto whole = fingerprint(state);
   const auto each = fingerprints(state);
@@ -107,6 +108,7 @@ TEST(Fingerprint, MemoryLayoutDoesNotCount) {
 
 // A strided tensor is copied before it is hashed; every pattern of bits has to survive that, NaNs too.
 TEST(Fingerprint, StridedTensorsKeepTheirBits) {
+  const DefaultDevice on_cpu(Device::cpu());
   std::vector<std::uint16_t> patterns(65536);
   std::iota(patterns.begin(), patterns.end(), std::uint16_t{0});
   for (const DType dtype : {DType::bf16, DType::f16}) {
