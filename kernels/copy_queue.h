@@ -1,55 +1,52 @@
-// Copies between a GPU and the host that go on while the host does something else.
+// Copies between a GPU and the host that go on while either does something else.
 #pragma once
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 
-#include "kernels/launch.h"
+#include "kernels/memory.h"
+#include "tutti/core/cuda.h"
 
 namespace tutti::kernels {
 
-// A place in a stream; null is behind nothing.
-using StreamMark = std::shared_ptr<void>;
+// A place in a stream of a GPU.
+using StreamMark = std::shared_ptr<cuda::Event>;
 
-// The stream (a cudaStream_t) that this thread queues work of a GPU on.
-struct CurrentStream {
-  static constexpr const char* name = "current_stream";
-  static void* cpu() { return nullptr; }
-  static void* cuda();
-};
+// Behind all that is on `stream` (a cudaStream_t) now; where it is null, on this thread's own.
+inline StreamMark mark_stream(Device gpu, void* stream = nullptr) {
+  std::optional<cuda::StreamScope> scope;
+  if (stream) scope.emplace(gpu, stream);
+  auto mark = std::make_shared<cuda::Event>(gpu);
+  mark->record();
+  return mark;
+}
 
-// Behind all that is on `stream` now; where it is null, on the current one.
-struct MarkStream {
-  static constexpr const char* name = "mark_stream";
-  static StreamMark cpu(void*) { return nullptr; }
-  static StreamMark cuda(void* stream);
-};
-
-// Runs copies one after another, beside the streams of computations.
+// Runs copies of pinned memory one after another, beside the streams of computations.
 class CopyQueue {
  public:
-  CopyQueue() = default;
-  virtual ~CopyQueue() = default;
-  CopyQueue(const CopyQueue&) = delete;
-  CopyQueue& operator=(const CopyQueue&) = delete;
+  explicit CopyQueue(Device gpu) : stream_(gpu) {}
 
+  Device gpu() const { return stream_.device(); }
   // What is queued from here on comes after `mark`.
-  virtual void hold(const StreamMark& mark) = 0;
-  // Between memory of the GPU and of the host, or within the GPU's.
-  virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
+  void hold(const StreamMark& mark) {
+    const cuda::StreamScope scope(stream_);
+    mark->wait();
+  }
+  void to_host(void* to, const void* from, std::size_t bytes) { copy(to, Device::cpu(), from, gpu(), bytes); }
+  void to_gpu(void* to, const void* from, std::size_t bytes) { copy(to, gpu(), from, Device::cpu(), bytes); }
+  void within_gpu(void* to, const void* from, std::size_t bytes) { copy(to, gpu(), from, gpu(), bytes); }
   // Behind the last copy.
-  virtual StreamMark mark() = 0;
-  // Whether the queue has come there.
-  virtual bool passed(const StreamMark& mark) = 0;
-  // Blocks the host until it has.
-  virtual void wait(const StreamMark& mark) = 0;
-};
+  StreamMark mark() { return mark_stream(gpu(), stream_.handle()); }
 
-// One of a GPU; the host needs none.
-struct MakeCopyQueue {
-  static constexpr const char* name = "copy_queue";
-  static std::unique_ptr<CopyQueue> cpu() { return nullptr; }
-  static std::unique_ptr<CopyQueue> cuda();
+ private:
+  void copy(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes) {
+    if (bytes == 0) return;
+    const cuda::StreamScope scope(stream_);
+    copy_bytes(to, to_device, from, from_device, bytes, CopyMode::non_blocking);
+  }
+
+  cuda::Stream stream_;
 };
 
 }  // namespace tutti::kernels

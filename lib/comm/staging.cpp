@@ -60,19 +60,19 @@ class Staging::Cut {
 
   void fill(kernels::CopyQueue& queue, std::size_t piece, const Slot& slot) const {
     const ConstBufferView staged = in_view(piece, &slot);
-    if (blocks_.whole) return queue.copy(const_cast<void*>(staged.data), in_.data, in_.bytes());
+    if (blocks_.whole) return queue.to_host(const_cast<void*>(staged.data), in_.data, in_.bytes());
     for (std::size_t block = 0; block < blocks_.in; ++block) {
-      queue.copy(at(staged.data, block * count(piece)), at(in_.data, block * count_ + piece * step_),
-                 count(piece) * element_);
+      queue.to_host(at(staged.data, block * count(piece)), at(in_.data, block * count_ + piece * step_),
+                    count(piece) * element_);
     }
   }
   void drain(kernels::CopyQueue& queue, std::size_t piece, const Slot& slot) const {
     if (!blocks_.returns) return;
     const BufferView staged = out_view(piece, &slot);
-    if (blocks_.whole) return queue.copy(out_.data, staged.data, out_.bytes());
+    if (blocks_.whole) return queue.to_gpu(out_.data, staged.data, out_.bytes());
     for (std::size_t block = 0; block < blocks_.out; ++block) {
-      queue.copy(at(out_.data, block * count_ + piece * step_), at(staged.data, block * count(piece)),
-                 count(piece) * element_);
+      queue.to_gpu(at(out_.data, block * count_ + piece * step_), at(staged.data, block * count(piece)),
+                   count(piece) * element_);
     }
   }
 
@@ -102,7 +102,7 @@ Staging::~Staging() {
 }
 
 kernels::StreamMark Staging::mark(Device gpu, const Backend::Call& call) {
-  return kernels::launch<kernels::MarkStream>(gpu, call.stream);
+  return kernels::mark_stream(gpu, call.stream);
 }
 
 // Memory that peers reach, where the back end has such: it then copies nothing more.
@@ -126,21 +126,21 @@ void Staging::run(Device gpu, const Blocks& blocks, const ConstBufferView& in, c
   const bool moved = in.data != out.data;
   try {
     auto& queue = queues_[gpu.index()];
-    if (!queue) queue = kernels::launch<kernels::MakeCopyQueue>(gpu);
+    if (!queue) queue = std::make_unique<kernels::CopyQueue>(gpu);
     queue->hold(ready);
     try {
       if (backend_.size() == 1) {
         // What the rank gets is what it gives. The back end is asked all the same: it may have been aborted.
         body({nullptr, 0, in.dtype}, {nullptr, 0, out.dtype}, call).wait();
-        if (moved) queue->copy(out.data, in.data, out.bytes());
+        if (moved) queue->within_gpu(out.data, in.data, out.bytes());
       } else {
         through_host({gpu, blocks, in, out}, *queue, call, body);
       }
     } catch (...) {
-      queue->wait(queue->mark());  // the buffers are the caller's again
+      queue->mark()->synchronize();  // the buffers are the caller's again
       throw;
     }
-    queue->wait(queue->mark());
+    queue->mark()->synchronize();
   } catch (const CommError&) {
     failed_ = true;
     throw;
@@ -169,7 +169,7 @@ void Staging::through_host(const Cut& cut, kernels::CopyQueue& queue, const Back
   for (std::size_t piece = 0; piece < cut.pieces(); ++piece) {
     Slot& slot = slots_[piece % slots_.size()];
     if (piece + 1 < cut.pieces()) fill(piece + 1);  // behind the results of the one that was there
-    queue.wait(slot.filled);
+    slot.filled->synchronize();
     body(cut.in_view(piece, &slot), cut.out_view(piece, &slot), part).wait();
     cut.drain(queue, piece, slot);
   }

@@ -91,7 +91,8 @@ NamedTensors DataParallel::FullState::state_dict() const {
       // What is kept about 16-bit parameters is f32.
       const auto any = by_name.find(kind + "." + parameters[0].name);
       const DType dtype = any == by_name.end() ? parameters[0].tensor.dtype() : any->second->dtype();
-      Tensor flat = parallel::shared_flat(parallel_->comm_, {dtype, parameters[0].tensor.device()}, bucket.layout().total);
+      Tensor flat = parallel::shared_flat(parallel_->comm_, {dtype, parameters[0].tensor.device()},
+                                          bucket.layout().total);
       for (std::size_t i = 0; i < parameters.size(); ++i) {
         const auto found = by_name.find(kind + "." + parameters[i].name);
         if (found == by_name.end()) continue;  // not this optimizer's

@@ -25,20 +25,19 @@ void NumberReader::begin(const Tensor& number) {
   number_ = number.detach();
   const Device device = number.device();
   if (device.is_cpu()) return;
-  if (!queue_ || gpu_ != device) {
-    queue_ = kernels::launch<kernels::MakeCopyQueue>(device);
+  if (!queue_ || queue_->gpu() != device) {
+    queue_ = std::make_unique<kernels::CopyQueue>(device);
     room_ = pinned_room(device);
-    gpu_ = device;
   }
-  queue_->hold(kernels::launch<kernels::MarkStream>(device, nullptr));
-  queue_->copy(room_.get(), number_.raw_data(), size_of(number.dtype()));
+  queue_->hold(kernels::mark_stream(device));
+  queue_->to_host(room_.get(), number_.raw_data(), size_of(number.dtype()));
   arrived_ = queue_->mark();
 }
 
 double NumberReader::finish(const std::function<void()>& watch) {
   const Tensor number = std::exchange(number_, {});
   if (number.device().is_cpu()) return number.item<double>();
-  for (int looks = 0; !queue_->passed(arrived_); ++looks) {
+  for (int looks = 0; !arrived_->query(); ++looks) {
     if (looks % 64 == 0) watch();
     std::this_thread::yield();
   }

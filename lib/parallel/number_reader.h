@@ -20,7 +20,6 @@ class NumberReader {
 
  private:
   Tensor number_;
-  Device gpu_;  // of the queue
   std::unique_ptr<kernels::CopyQueue> queue_;
   std::shared_ptr<void> room_;  // pinned
   kernels::StreamMark arrived_;

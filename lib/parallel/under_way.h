@@ -3,9 +3,8 @@
 
 #include <vector>
 
-#include "kernels/copy_queue.h"
 #include "tutti/comm/work.h"
-#include "tutti/core/device.h"
+#include "tutti/core/cuda.h"
 
 namespace tutti::parallel {
 
@@ -22,7 +21,7 @@ class UnderWay {
   // What this thread computes from here on comes behind them.
   void follow() {
     if (device_.is_cpu()) return settle();
-    void* const stream = kernels::launch<kernels::CurrentStream>(device_);
+    void* const stream = cuda::current_stream(device_);
     for (; followed_ < works_.size(); ++followed_) works_[followed_].wait_on(stream);
   }
 

@@ -7,10 +7,11 @@
 #include <vector>
 
 #include "kernels/combine.h"
-#include "kernels/copy_queue.h"
+#include "kernels/cuda/graph.h"
 #include "kernels/cuda/stream.h"
 #include "kernels/memory.h"
 #include "tests/nccl/fake.h"
+#include "tutti/core/cuda.h"
 #include "tutti/core/error.h"
 
 namespace {
@@ -35,8 +36,8 @@ struct Flag {
   }
 };
 
-thread_local int current_gpu = 0;
-thread_local cudaStream_t current = nullptr;
+thread_local int gpu_of_thread = 0;
+thread_local cudaStream_t own_stream = nullptr;
 
 }  // namespace
 
@@ -103,8 +104,8 @@ bool Device::has_cuda(std::string* why) {
 
 Device Device::cuda(int index) { return {Kind::cuda, index}; }
 
-kernels::CurrentGpu::CurrentGpu(Device device) : former_(current_gpu) { current_gpu = device.index(); }
-kernels::CurrentGpu::~CurrentGpu() { current_gpu = former_; }
+kernels::CurrentGpu::CurrentGpu(Device device) : former_(gpu_of_thread) { gpu_of_thread = device.index(); }
+kernels::CurrentGpu::~CurrentGpu() { gpu_of_thread = former_; }
 
 void kernels::Combine::cuda(ReduceOp op, DType dtype, std::size_t count, std::span<const void* const> in,
                             void* out, void* stream) {
@@ -121,20 +122,30 @@ void kernels::Combine::cuda(ReduceOp op, DType dtype, std::size_t count, std::sp
 
 void kernels::Combine::load_cuda(DType, std::size_t) {}
 
-void fake::set_current_stream(cudaStream_t stream) { current = stream; }
-cudaStream_t kernels::current_stream() { return current; }
-void* kernels::CurrentStream::cuda() { return current; }
+void fake::set_current_stream(cudaStream_t stream) { own_stream = stream; }
+cudaStream_t kernels::current_stream() { return own_stream; }
+void* cuda::current_stream(Device) { return own_stream; }
+
+// And nothing is captured.
+bool kernels::is_capturing() { return false; }
+void kernels::throw_not_in_graph(const char* what) { throw DeviceError(what); }
 
 // Over NCCL nothing goes through the host's memory.
-kernels::StreamMark kernels::MarkStream::cuda(void*) { throw DeviceError("the fake marks no streams"); }
-std::unique_ptr<kernels::CopyQueue> kernels::MakeCopyQueue::cuda() {
-  throw DeviceError("the fake copies nothing");
-}
+cuda::Stream::Stream(Device) { throw DeviceError("the fake has no such stream"); }
+cuda::Stream::~Stream() = default;
+cuda::StreamScope::StreamScope(const Stream&) {}
+cuda::StreamScope::StreamScope(Device, void*) {}
+cuda::StreamScope::~StreamScope() = default;
+cuda::Event::Event(Device, bool) { throw DeviceError("the fake has no such event"); }
+cuda::Event::~Event() = default;
+void cuda::Event::record() {}
+void cuda::Event::wait(Device) const {}
+void cuda::Event::synchronize() const {}
 void* kernels::Allocate::cuda(std::size_t bytes) { return Allocate::cpu(bytes); }
 void kernels::Free::cuda(void* data, std::size_t bytes) noexcept { Free::cpu(data, bytes); }
 void kernels::SetZero::cuda(void* data, std::size_t bytes) { SetZero::cpu(data, bytes); }
-void kernels::CopyBytes::cuda(void* to, Device, const void* from, Device, std::size_t bytes) {
-  CopyBytes::cpu(to, {}, from, {}, bytes);
+void kernels::CopyBytes::cuda(void* to, Device, const void* from, Device, std::size_t bytes, CopyMode mode) {
+  CopyBytes::cpu(to, {}, from, {}, bytes, mode);
 }
 bool kernels::Pin::cuda(void*, std::size_t) { return false; }
 void kernels::Unpin::cuda(void*) noexcept {}
@@ -151,7 +162,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) {
-  current_gpu = device;
+  gpu_of_thread = device;
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
@@ -160,7 +171,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int* device) {
-  *device = current_gpu;
+  *device = gpu_of_thread;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
