@@ -5,6 +5,7 @@
 
 #include "benchmarks/models.h"
 #include "tutti/autograd/shape.h"
+#include "tutti/core/cuda.h"
 #include "tutti/core/error.h"
 #include "tutti/nn/loss.h"
 #include "tutti/tensor/random.h"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "benchmarks/train.h"
-#include "tutti/core/cuda.h"
+#include "tutti/core/cuda_graph.h"
 #include "tutti/nn/module.h"
 #include "tutti/optim/adam.h"
 #include "tutti/parallel/data_parallel.h"
