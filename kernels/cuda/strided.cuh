@@ -68,7 +68,8 @@ void for_each(const char* kernel, const Shape& shape, const Shape* const (&strid
   constexpr std::int64_t threads = 256;
   constexpr std::int64_t most_blocks = 1 << 14;  // fills every GPU several times over; threads then go round
   const std::int64_t blocks = std::min((layout.count() + threads - 1) / threads, most_blocks);
-  run(kernel, for_each_kernel<N, Body>, {static_cast<unsigned>(blocks), static_cast<unsigned>(threads)}, layout, body);
+  run(kernel, for_each_kernel<N, Body>, {static_cast<unsigned>(blocks), static_cast<unsigned>(threads)},
+      layout, body);
 }
 
 }  // namespace tutti::kernels

@@ -140,7 +140,8 @@ NamedTensors states_of(const NamedGenerators& generators) {
   for (const auto& [name, generator] : generators) {
     const auto& state = generator.state();
     states.push_back(
-        {name, numbers({static_cast<std::int64_t>(state.seed), static_cast<std::int64_t>(state.position)}, {2})});
+        {name,
+         numbers({static_cast<std::int64_t>(state.seed), static_cast<std::int64_t>(state.position)}, {2})});
   }
   return states;
 }

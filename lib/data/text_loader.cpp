@@ -149,7 +149,8 @@ std::string TextLoader::decode(std::span<const std::int64_t> tokens) const {
 NamedTensors TextLoader::state_dict() const {
   auto state = state_of("text", position_, settings_of(options_, train_size_));
   const ConstBufferView bytes(vocabulary_.data(), vocabulary_.size(), DType::u8);
-  state.push_back({"vocabulary", from_host(bytes, {static_cast<std::int64_t>(vocabulary_.size())}, Device::cpu())});
+  state.push_back(
+      {"vocabulary", from_host(bytes, {static_cast<std::int64_t>(vocabulary_.size())}, Device::cpu())});
   return state;
 }
 

@@ -30,7 +30,8 @@ std::int64_t draw(const Tensor& logits, const GenerateOptions& options, Generato
   std::vector<double> kept;
   for (const auto token : order)
     kept.push_back(values[static_cast<std::size_t>(token)] / options.temperature);
-  const auto chances = softmax(from(kept, {static_cast<std::int64_t>(kept.size())}, Device::cpu())).to_vector<double>();
+  const auto chances =
+      softmax(from(kept, {static_cast<std::int64_t>(kept.size())}, Device::cpu())).to_vector<double>();
   double left = rand({1}, generator, 0, 1, {DType::f64, Device::cpu()}).item<double>();
   for (std::size_t i = 0; i < order.size(); ++i) {
     left -= chances[i];

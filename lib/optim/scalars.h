@@ -24,7 +24,8 @@ void set_scalars(Device device, std::vector<Args>& tensors, const Updates& updat
       continue;
     }
     const Scalars*& there = known[{slot.group, slot.steps()}];
-    if (!there) there = kernels::replayed<Scalars>(device, [of, &slot] { return of(slot.group, slot.steps()); });
+    if (!there)
+      there = kernels::replayed<Scalars>(device, [of, &slot] { return of(slot.group, slot.steps()); });
     tensors[i].on_device = there;
   }
 }

@@ -28,8 +28,8 @@ Tensor random(kernels::Distribution distribution, const char* name, const Shape&
   const DType drawn = rounds ? DType::f32 : options.dtype;
   Tensor out = empty(shape, {drawn, options.device});
   kernels::launch<kernels::Random>(options.device, distribution,
-                                   take(generator, out.numel(), kernels::per_block(drawn), options.device), drawn,
-                                   out.raw_data(), out.numel(), a, b);
+                                   take(generator, out.numel(), kernels::per_block(drawn), options.device),
+                                   drawn, out.raw_data(), out.numel(), a, b);
   return drawn == options.dtype ? out : empty(shape, options).copy_(out);
 }
 

@@ -15,7 +15,13 @@ namespace tutti::test {
 namespace {
 
 nn::GptOptions small(bool recompute = false) {
-  return {.vocabulary = 17, .layers = 1, .width = 16, .heads = 2, .context = 8, .dropout = 0.25, .recompute = recompute};
+  return {.vocabulary = 17,
+          .layers = 1,
+          .width = 16,
+          .heads = 2,
+          .context = 8,
+          .dropout = 0.25,
+          .recompute = recompute};
 }
 
 template <typename Optimizer>

@@ -60,10 +60,10 @@ struct Warp {
 };
 
 struct AlignedBytes {
-  explicit AlignedBytes(std::size_t bytes) : data(::operator new(bytes, std::align_val_t{128})) {
+  explicit AlignedBytes(std::size_t bytes) : data(::operator new (bytes, std::align_val_t{128})) {
     std::memset(data, 0xff, bytes);
   }
-  ~AlignedBytes() { ::operator delete(data, std::align_val_t{128}); }
+  ~AlignedBytes() { ::operator delete (data, std::align_val_t{128}); }
   AlignedBytes(const AlignedBytes&) = delete;
   AlignedBytes& operator=(const AlignedBytes&) = delete;
   void* data;
@@ -96,7 +96,8 @@ class Engine {
     std::vector<std::size_t> blocks = sequence(place.blocks.volume(), 1);
     for (const std::size_t number : blocks) {
       const auto n = static_cast<unsigned>(number);
-      place.block = {n % place.blocks.x, n / place.blocks.x % place.blocks.y, n / place.blocks.x / place.blocks.y};
+      place.block = {n % place.blocks.x, n / place.blocks.x % place.blocks.y,
+                     n / place.blocks.x / place.blocks.y};
       run_block(number);
     }
   }
@@ -116,10 +117,12 @@ class Engine {
   const std::byte (*meet(std::uint32_t mask, const void* mine, std::size_t size))[most_brought] {
     const unsigned lane = now->lane();
     Warp& warp = warps_[now->number / warp_size];
-    if (!(mask >> lane & 1)) fail(fmt::format("a lane calls for a mask {:#x} without itself, {}", mask, lane));
-    if (mask & warp.ended) fail(fmt::format("lanes {:#x} of a mask {:#x} have ended", mask & warp.ended, mask));
-    const unsigned in_warp = std::min<unsigned>(warp_size, static_cast<unsigned>(threads_.size()) -
-                                                               now->number / warp_size * warp_size);
+    if (!(mask >> lane & 1))
+      fail(fmt::format("a lane calls for a mask {:#x} without itself, {}", mask, lane));
+    if (mask & warp.ended)
+      fail(fmt::format("lanes {:#x} of a mask {:#x} have ended", mask & warp.ended, mask));
+    const unsigned in_warp = std::min<unsigned>(
+        warp_size, static_cast<unsigned>(threads_.size()) - now->number / warp_size * warp_size);
     if (in_warp < warp_size && mask >> in_warp != 0)
       fail(fmt::format("a mask {:#x} in a warp of {} threads", mask, in_warp));
     Meeting& meeting = warp.meetings[mask];
@@ -136,8 +139,10 @@ class Engine {
     return brought;
   }
 
-  [[noreturn]] void fail(std::string what) {
-    error_ = fmt::format("{} (block {} {} {}, thread {})", what, place.block.x, place.block.y, place.block.z, now->number);
+  // Nothing that lies on the thread's stack is destroyed any more, so the text is taken from there.
+  [[noreturn]] void fail(std::string&& what) {
+    error_ = std::string(std::move(what)) + fmt::format(" (block {} {} {}, thread {})", place.block.x,
+                                                        place.block.y, place.block.z, now->number);
     leave();
     throw Error("an ended block runs on");
   }
@@ -146,7 +151,8 @@ class Engine {
     auto& piece = static_shared_[key];
     if (!piece) {
       static_bytes_ += bytes;
-      if (static_bytes_ > most_static_shared) fail(fmt::format("{} bytes of static shared memory", static_bytes_));
+      if (static_bytes_ > most_static_shared)
+        fail(fmt::format("{} bytes of static shared memory", static_bytes_));
       piece = std::make_unique<AlignedBytes>(bytes);
     }
     return piece->data;
@@ -204,8 +210,8 @@ class Engine {
       std::erase(waiting, nullptr);
       if (!moved) {
         now = waiting.front()->thread;
-        error_ = fmt::format("{} of {} threads wait for others that never come (block {} {} {})", waiting.size(),
-                             threads_.size(), place.block.x, place.block.y, place.block.z);
+        error_ = fmt::format("{} of {} threads wait for others that never come (block {} {} {})",
+                             waiting.size(), threads_.size(), place.block.x, place.block.y, place.block.z);
         fibres_.clear();
         idle_.clear();
         throw Error(error_);
@@ -320,7 +326,8 @@ void sync_block() { Engine::instance().sync_block(); }
 void exchange(std::uint32_t mask, const void* mine, std::size_t size, unsigned source, void* from) {
   auto& engine = Engine::instance();
   const auto* brought = engine.meet(mask, mine, size);
-  if (!(mask >> source & 1)) engine.fail(fmt::format("a shuffle from lane {}, which is not of the mask {:#x}", source, mask));
+  if (!(mask >> source & 1))
+    engine.fail(fmt::format("a shuffle from lane {}, which is not of the mask {:#x}", source, mask));
   std::memcpy(from, brought[source], size);
 }
 
@@ -340,7 +347,9 @@ std::uint32_t ballot(std::uint32_t mask, bool mine) {
   return votes;
 }
 
-void* static_shared(const void* key, std::size_t bytes) { return Engine::instance().static_shared(key, bytes); }
+void* static_shared(const void* key, std::size_t bytes) {
+  return Engine::instance().static_shared(key, bytes);
+}
 void* dynamic_shared() { return Engine::instance().dynamic_shared(); }
 
 }  // namespace tutti::simt

@@ -53,14 +53,16 @@ T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= 16);
   const int lane = static_cast<int>(tutti::simt::thread().lane());
   T result;
-  tutti::simt::exchange(mask, &value, sizeof value, static_cast<unsigned>(lane / width * width + source % width), &result);
+  tutti::simt::exchange(mask, &value, sizeof value,
+                        static_cast<unsigned>(lane / width * width + source % width), &result);
   return result;
 }
 template <typename T>
 T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32) {
   const int lane = static_cast<int>(tutti::simt::thread().lane()), other = lane ^ lanes;
   T result;
-  tutti::simt::exchange(mask, &value, sizeof value, static_cast<unsigned>(other / width > lane / width ? lane : other), &result);
+  tutti::simt::exchange(mask, &value, sizeof value,
+                        static_cast<unsigned>(other / width > lane / width ? lane : other), &result);
   return result;
 }
 // Lanes that would look past the end of their part keep what they have.

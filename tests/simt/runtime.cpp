@@ -16,7 +16,8 @@ thread_local cudaError_t last_error = cudaSuccess;
 
 // Pages of the host, from the first byte to behind the last.
 std::map<const std::byte*, const std::byte*>& pinned() {
-  static auto& pages = *new std::map<const std::byte*, const std::byte*>;  // tensors outside of functions may ask
+  static auto& pages =
+      *new std::map<const std::byte*, const std::byte*>;  // tensors outside of functions may ask
   return pages;
 }
 
@@ -158,7 +159,7 @@ cudaError_t cudaHostRegister(void* data, std::size_t bytes, unsigned) {
   const std::scoped_lock lock(Arena::instance().mutex);
   const auto* first = static_cast<std::byte*>(data);
   return pinned().emplace(first, first + bytes).second ? cudaSuccess
-                                                     : failed(cudaErrorHostMemoryAlreadyRegistered);
+                                                       : failed(cudaErrorHostMemoryAlreadyRegistered);
 }
 cudaError_t cudaHostUnregister(void* data) {
   const std::scoped_lock lock(Arena::instance().mutex);

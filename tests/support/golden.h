@@ -18,7 +18,8 @@ namespace tutti::test {
 class Goldens {
  public:
   explicit Goldens(const std::string& path) {
-    for (NamedTensor& entry : safetensors::load(path)) tensors_[entry.name] = entry.tensor.to(default_device());
+    for (NamedTensor& entry : safetensors::load(path))
+      tensors_[entry.name] = entry.tensor.to(default_device());
   }
 
   bool has(const std::string& name) const { return tensors_.count(name) != 0; }

@@ -19,9 +19,10 @@ struct Grid {
 
 template <typename... P, typename... A>
 void run(const char* name, void (*kernel)(P...), const Grid& grid, A&&... args) {
-  simt::queue(grid.stream, [kernel, grid, values = std::tuple<P...>(static_cast<P>(std::forward<A>(args))...)] {
-    simt::run(grid.blocks, grid.threads, grid.shared, [&] { std::apply(kernel, values); });
-  });
+  simt::queue(grid.stream,
+              [kernel, grid, values = std::tuple<P...>(static_cast<P>(std::forward<A>(args))...)] {
+                simt::run(grid.blocks, grid.threads, grid.shared, [&] { std::apply(kernel, values); });
+              });
   launched(name, grid.stream);
 }
 
