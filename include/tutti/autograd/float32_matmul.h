@@ -4,8 +4,8 @@
 
 namespace tutti {
 
-/// `tf32` rounds the operands to 11 significant bits of 24, keeps the range, and adds in f32: about eight times as
-/// fast on an H100, with relative errors of 1e-3 in place of 1e-6. PyTorch's "highest" and "high".
+/// `tf32` rounds the operands to 11 significant bits of 24, keeps the range, and adds in f32, on tensor
+/// cores, with relative errors of 1e-3 in place of 1e-6. PyTorch's "highest" and "high".
 enum class Float32Precision : unsigned char { full, tf32 };
 
 /// How this thread makes products of f32: `full`, or with the environment variable `TUTTI_TF32=1` `tf32`, outside of
