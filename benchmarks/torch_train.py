@@ -86,7 +86,7 @@ def main():
             loss = loss_of(inputs, targets)
         loss.backward()
         optimizer.step()
-        return loss
+        return loss.detach()  # else its graph would tie the next step to this one's stream
 
     on_gpu = a.device.startswith("cuda")
     seconds, losses = [], []

@@ -75,7 +75,6 @@ def main():
     ours, theirs = documents["tutti"][0], documents["pytorch"][0]
     print(f"# Tutti {ours['tutti']}, PyTorch {theirs['pytorch']}: {given.model} of {ours['parameters']} parameters")
     print(f"# {given.threads} threads, batch {given.micro_batch}, {given.rounds} rounds of {given.steps} steps; medians (least to most)")
-    check_losses(documents)
     times = {name: [one["rows"][0]["step_ms"] for one in runs] for name, runs in documents.items()}
     for name, values in times.items():
         gpu = given.device != "cpu" and name == "tutti"
@@ -86,6 +85,7 @@ def main():
     if given.json:
         with open(given.json, "w") as file:
             json.dump(documents, file, indent=2)
+    check_losses(documents)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,23 @@
     benchmarks/versus_torch_ops.py --bench build/release/benchmarks/tutti-bench --dtype bf16
 
 A round is a run of tutti-bench with one round, and then of PyTorch; printed are the medians over rounds, what share of the
-measured copy bandwidth Tutti's time is at the fewest bytes, and how many times as fast Tutti is as the better of PyTorch's.
+measured copy bandwidth Tutti's time is at the fewest bytes, and how many times as fast Tutti is as the best of PyTorch's.
+Attention is measured as PyTorch chooses, and by cuDNN.
 """
 
 import argparse
+import contextlib
 import json
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
 import torch
 import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def seconds_of(call):
@@ -118,6 +122,19 @@ def call_of(name, dtype, compiled):
     return both
 
 
+def kinds_of(name, dtype):
+    if name.startswith("attention"):
+        return ("eager", "cudnn") if dtype.itemsize == 2 else ("eager",)
+    return ("eager",) if name.startswith("matmul") else ("eager", "compiled")  # one call of a library
+
+
+def peer_seconds(name, dtype, kind):
+    """None of what PyTorch has not."""
+    with sdpa_kernel(SDPBackend.CUDNN_ATTENTION) if kind == "cudnn" else contextlib.nullcontext():
+        call = call_of(name, dtype, kind == "compiled")
+        return seconds_of(call) if call else None
+
+
 def ours(given):
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         command = [given.bench, "ops", "--device", "cuda", "--dtype", given.dtype, "--rounds", "1", "--json", file.name]
@@ -142,24 +159,26 @@ def main():
             name = row["name"]
             times.setdefault(name, []).append(row["us"])
             bytes_of[name] = row["bytes"]
-            for kind in ("eager", "compiled"):
-                call = call_of(name, dtype, kind == "compiled")
-                if call:
-                    peers.setdefault((name, kind), []).append(seconds_of(call) * 1e6)
+            print(f"{name}: {row['us']:.1f} us", end="", file=sys.stderr)
+            for kind in kinds_of(name, dtype):
+                if seconds := peer_seconds(name, dtype, kind):
+                    peers.setdefault(name, {}).setdefault(kind, []).append(seconds * 1e6)
+                    print(f", {kind} {seconds * 1e6:.1f}", end="", file=sys.stderr, flush=True)
+            print(file=sys.stderr)
             torch._dynamo.reset()
             torch.cuda.empty_cache()
 
     copy = statistics.median(copies)
     print(f"# Tutti {document['tutti']}, PyTorch {torch.__version__}, {torch.cuda.get_device_name()}, {given.dtype}")
     print(f"# copying moves {copy / 1e9:.0f} GB/s, read and written; medians of {given.rounds} rounds, in us")
-    print(f"{'':<58}{'tutti':>10}{'of copy':>9}{'eager':>10}{'compiled':>10}{'ratio':>8}")
+    kinds = ("eager", "compiled", "cudnn")
+    print(f"{'':<58}{'tutti':>10}{'of copy':>9}" + "".join(f"{kind:>10}" for kind in kinds) + f"{'ratio':>8}")
     for name, values in times.items():
         mine = statistics.median(values)
         share = f"{bytes_of[name] / copy / mine * 1e8:.0f} %" if bytes_of[name] else ""
-        theirs = [statistics.median(peers[name, kind]) if (name, kind) in peers else None for kind in ("eager", "compiled")]
-        cells = "".join(f"{one:>10.1f}" if one else f"{'':>10}" for one in theirs)
-        known = [one for one in theirs if one]
-        ratio = f"{min(known) / mine:>8.2f}" if known else ""
+        theirs = {kind: statistics.median(values) for kind, values in peers.get(name, {}).items()}
+        cells = "".join(f"{theirs[kind]:>10.1f}" if kind in theirs else f"{'':>10}" for kind in kinds)
+        ratio = f"{min(theirs.values()) / mine:>8.2f}" if theirs else ""
         print(f"{name:<58}{mine:>10.1f}{share:>9}{cells}{ratio}")
 
 

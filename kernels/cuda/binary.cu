@@ -1,19 +1,17 @@
+#include "kernels/cuda/map.cuh"
 #include "kernels/cuda/math.cuh"
-#include "kernels/cuda/strided.cuh"
 
 namespace tutti::kernels {
 namespace {
 
-template <typename T>
+// `Op` is a BinaryOp, or a constant of one.
+template <typename T, typename Op>
 struct BinaryBody {
-  BinaryOp op;
-  T* out;
-  const T* a;
-  const T* b;
+  Op op;
 
-  __device__ void operator()(const std::int64_t (&at)[3]) const {
+  __device__ T operator()(T a, T b) const {
     using C = Arithmetic<T>;
-    out[at[0]] = T(apply(op, static_cast<C>(a[at[1]]), static_cast<C>(b[at[2]])));
+    return T(apply<is_narrow<T>>(op, static_cast<C>(a), static_cast<C>(b)));
   }
 };
 
@@ -24,9 +22,18 @@ void Binary::cuda(BinaryOp op, DType dtype, const Shape& shape, void* out, const
   const Shape out_strides = contiguous_strides(shape);
   visit_dtype(dtype, [&]<typename T>() {
     if constexpr (!std::is_same_v<T, bool>) {
-      for_each<3>(name, shape, {&out_strides, &a.strides, &b.strides},
-                  BinaryBody<T>{op, static_cast<T*>(out), static_cast<const T*>(a.data),
-                                static_cast<const T*>(b.data)});
+      const Map map(name, shape, Strided{static_cast<T*>(out), &out_strides},
+                    Strided{static_cast<const T*>(a.data), &a.strides},
+                    Strided{static_cast<const T*>(b.data), &b.strides});
+      if constexpr (is_fast<T>) {
+        if (map.lie() == Lie::dense)
+          return with_constant(op,
+                               [&](auto constant) { map.run_dense(BinaryBody<T, decltype(constant)>{}); });
+        if (map.lie() == Lie::rows && op <= BinaryOp::div)  // as of a bias and of a scale
+          return with_constant<BinaryOp::add, BinaryOp::div>(
+              op, [&](auto constant) { map.run_rows(BinaryBody<T, decltype(constant)>{}); });
+      }
+      map.run_any(BinaryBody<T, BinaryOp>{op});
     }
   });
 }

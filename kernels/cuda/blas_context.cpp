@@ -47,14 +47,14 @@ BlasContext::BlasContext(int gpu) {
   check(cublasLtCreate(&handle_), Matmul::name);
 }
 
-LtWorkspace BlasContext::workspace(cudaStream_t stream) {
+BlasContext::Scratch& BlasContext::scratch(cudaStream_t stream) {
   const std::lock_guard lock(mutex_);
-  void*& data = workspaces_[stream];
-  if (!data) {
+  Scratch& scratch = scratches_[stream];
+  if (!scratch.data) {
     const RelaxedCapture relaxed;
-    check(cudaMalloc(&data, workspace_bytes), Matmul::name);
+    check(cudaMalloc(&scratch.data, workspace_bytes), Matmul::name);
   }
-  return {data, workspace_bytes};
+  return scratch;
 }
 
 std::shared_ptr<const LtChoice> BlasContext::choice(const LtPlan& plan, double beta, LtWorkspace workspace,
@@ -69,10 +69,12 @@ std::shared_ptr<const LtChoice> BlasContext::choice(const LtPlan& plan, double b
 }
 
 bool BlasContext::run(const LtPlan& plan, double beta, cudaStream_t stream) {
-  const LtWorkspace scratch = workspace(stream);
-  const auto chosen = choice(plan, beta, scratch, stream);
+  Scratch& own = scratch(stream);
+  const std::lock_guard lock(own.queueing);
+  const LtWorkspace workspace{own.data, workspace_bytes};
+  const auto chosen = choice(plan, beta, workspace, stream);
   if (!chosen->exists) return false;
-  const cublasStatus_t status = chosen->run(handle_, plan, beta, scratch, stream);
+  const cublasStatus_t status = chosen->run(handle_, plan, beta, workspace, stream);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED) return false;
   check(status, Matmul::name);
   launched(Matmul::name, stream);

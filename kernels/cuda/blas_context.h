@@ -33,14 +33,19 @@ class BlasContext {
  private:
   std::shared_ptr<const LtChoice> choice(const LtPlan& plan, double beta, LtWorkspace workspace,
                                          cudaStream_t stream);
-  LtWorkspace workspace(cudaStream_t stream);
+  // One a stream: its products follow each other, those of two streams may run at once. A product can be several kernels
+  // that find each other's results here: none of another thread's may come in between. Kept to the end, so that a
+  // captured graph finds it where it was.
+  struct Scratch {
+    void* data = nullptr;
+    std::mutex queueing;
+  };
+  Scratch& scratch(cudaStream_t stream);
 
   cublasLtHandle_t handle_ = nullptr;
   bool fuses_gelu_ = false;
   std::mutex mutex_;
-  // One a stream: its products follow each other, those of two streams may run at once. Kept to the end, so that a
-  // captured graph finds it where it was.
-  std::map<cudaStream_t, void*> workspaces_;
+  std::map<cudaStream_t, Scratch> scratches_;
   std::map<LtProduct, std::shared_ptr<const LtChoice>> choices_;
 };
 

@@ -8,9 +8,9 @@ namespace {
 
 using Kind = MatmulEpilogue::Kind;
 
-// The largest power of two, up to 256, that divides an address and a distance in bytes.
+// The largest power of two, up to the 16 bytes of a load, that divides an address and a distance in bytes.
 std::uint32_t alignment_of(const void* data, std::uintptr_t distance = 0) {
-  return std::uint32_t{1} << std::countr_zero(std::bit_cast<std::uintptr_t>(data) | distance | 256u);
+  return std::uint32_t{1} << std::countr_zero(std::bit_cast<std::uintptr_t>(data) | distance | 16u);
 }
 
 bool is_aligned(const void* data) { return data == nullptr || alignment_of(data) >= 16; }

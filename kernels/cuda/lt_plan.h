@@ -35,7 +35,7 @@ enum class LtEpilogue : std::uint32_t {
 struct LtMatrix {
   std::int64_t rows, columns, ld, batch_stride;
   bool transposed;
-  std::uint32_t alignment;  // bytes, at most 256
+  std::uint32_t alignment;  // bytes, at most 16
 
   auto operator<=>(const LtMatrix&) const = default;
 };

@@ -31,6 +31,32 @@ __device__ void store_pack(T* to, const Pack<T, n>& values) {
   *reinterpret_cast<Pack<T, n>*>(to) = values;
 }
 
+// n neighbours that may be more than 16 bytes.
+template <int n, typename C>
+__device__ Pack<C, n> load_wide(const C* from) {
+  constexpr int m = n < in_16_bytes<C> ? n : in_16_bytes<C>;
+  Pack<C, n> result;
+#pragma unroll
+  for (int i = 0; i < n; i += m) {
+    const Pack<C, m> part = load_pack<m>(from + i);
+#pragma unroll
+    for (int k = 0; k < m; ++k) result.at[i + k] = part.at[k];
+  }
+  return result;
+}
+
+template <typename C, int n>
+__device__ void store_wide(C* to, const Pack<C, n>& values) {
+  constexpr int m = n < in_16_bytes<C> ? n : in_16_bytes<C>;
+#pragma unroll
+  for (int i = 0; i < n; i += m) {
+    Pack<C, m> part;
+#pragma unroll
+    for (int k = 0; k < m; ++k) part.at[k] = values.at[i + k];
+    store_pack(to + i, part);
+  }
+}
+
 // Whether packs of `n` can be had from each of the rows of `columns` elements that begin at each of `pointers`; null ones
 // don't count.
 template <int n, typename... T>

@@ -133,20 +133,6 @@ __device__ C reduce_team(C value, Op op) {
   }
 }
 
-// n neighbours that may be more than 16 bytes.
-template <int n, typename C>
-__device__ Pack<C, n> load_wide(const C* from) {
-  constexpr int m = n < in_16_bytes<C> ? n : in_16_bytes<C>;
-  Pack<C, n> result;
-#pragma unroll
-  for (int i = 0; i < n; i += m) {
-    const Pack<C, m> part = load_pack<m>(from + i);
-#pragma unroll
-    for (int k = 0; k < m; ++k) result.at[i + k] = part.at[k];
-  }
-  return result;
-}
-
 // exp(x - less), as accurate as what it meets: where operands have 16 bits, it is a multiplication and a power of 2, which
 // every element of a large vocabulary can afford.
 template <typename T>

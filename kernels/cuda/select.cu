@@ -1,6 +1,6 @@
 // Comparisons, and the choice between two.
-#include "kernels/cuda/math.cuh"
-#include "kernels/cuda/strided.cuh"
+#include "kernels/cuda/map.cuh"
+#include "kernels/elementwise.h"
 
 namespace tutti::kernels {
 namespace {
@@ -8,55 +8,42 @@ namespace {
 template <typename T>
 struct CompareBody {
   CompareOp op;
-  bool* out;
-  const T* a;
-  const T* b;
 
-  __device__ void operator()(const std::int64_t (&at)[3]) const {
-    const auto x = static_cast<Arithmetic<T>>(a[at[1]]);
-    const auto y = static_cast<Arithmetic<T>>(b[at[2]]);
-    bool& result = out[at[0]];
+  __device__ bool operator()(T a, T b) const {
+    const auto x = static_cast<Arithmetic<T>>(a), y = static_cast<Arithmetic<T>>(b);
     switch (op) {
       case CompareOp::eq:
-        result = x == y;
-        break;
+        return x == y;
       case CompareOp::ne:
-        result = x != y;
-        break;
+        return x != y;
       case CompareOp::lt:
-        result = x < y;
-        break;
+        return x < y;
       case CompareOp::le:
-        result = x <= y;
-        break;
+        return x <= y;
       case CompareOp::gt:
-        result = x > y;
-        break;
+        return x > y;
       case CompareOp::ge:
-        result = x >= y;
-        break;
+        return x >= y;
     }
+    return false;
   }
 };
 
-template <typename Word>
 struct WhereBody {
-  Word* out;
-  const bool* condition;
-  const Word* a;
-  const Word* b;
-
-  __device__ void operator()(const std::int64_t (&at)[4]) const {
-    out[at[0]] = condition[at[1]] ? a[at[2]] : b[at[3]];
+  template <typename Word>
+  __device__ Word operator()(bool condition, Word a, Word b) const {
+    return condition ? a : b;
   }
 };
 
 template <typename Word>
 void choose(const Shape& shape, void* out, const Operand& condition, const Operand& a, const Operand& b) {
   const Shape out_strides = contiguous_strides(shape);
-  for_each<4>(Where::name, shape, {&out_strides, &condition.strides, &a.strides, &b.strides},
-              WhereBody<Word>{static_cast<Word*>(out), static_cast<const bool*>(condition.data),
-                              static_cast<const Word*>(a.data), static_cast<const Word*>(b.data)});
+  Map(Where::name, shape, Strided{static_cast<Word*>(out), &out_strides},
+      Strided{static_cast<const bool*>(condition.data), &condition.strides},
+      Strided{static_cast<const Word*>(a.data), &a.strides},
+      Strided{static_cast<const Word*>(b.data), &b.strides})
+      .run(WhereBody{});
 }
 
 }  // namespace
@@ -65,9 +52,10 @@ void Compare::cuda(CompareOp op, DType dtype, const Shape& shape, void* out, con
                    const Operand& b) {
   const Shape out_strides = contiguous_strides(shape);
   visit_dtype(dtype, [&]<typename T>() {
-    for_each<3>(name, shape, {&out_strides, &a.strides, &b.strides},
-                CompareBody<T>{op, static_cast<bool*>(out), static_cast<const T*>(a.data),
-                               static_cast<const T*>(b.data)});
+    Map(name, shape, Strided{static_cast<bool*>(out), &out_strides},
+        Strided{static_cast<const T*>(a.data), &a.strides},
+        Strided{static_cast<const T*>(b.data), &b.strides})
+        .run(CompareBody<T>{op});
   });
 }
 

@@ -1,18 +1,15 @@
+#include "kernels/cuda/map.cuh"
 #include "kernels/cuda/math.cuh"
-#include "kernels/cuda/strided.cuh"
 
 namespace tutti::kernels {
 namespace {
 
-template <typename T>
+// `Op` is a UnaryOp, or a constant of one.
+template <typename T, typename Op>
 struct UnaryBody {
-  UnaryOp op;
-  T* out;
-  const T* x;
+  Op op;
 
-  __device__ void operator()(const std::int64_t (&at)[2]) const {
-    out[at[0]] = T(apply(op, static_cast<Arithmetic<T>>(x[at[1]])));
-  }
+  __device__ T operator()(T x) const { return T(apply<is_narrow<T>>(op, static_cast<Arithmetic<T>>(x))); }
 };
 
 }  // namespace
@@ -20,8 +17,13 @@ struct UnaryBody {
 void Unary::cuda(UnaryOp op, DType dtype, const Shape& shape, void* out, const Operand& x) {
   const Shape out_strides = contiguous_strides(shape);
   visit_dtype(dtype, [&]<typename T>() {
-    for_each<2>(name, shape, {&out_strides, &x.strides},
-                UnaryBody<T>{op, static_cast<T*>(out), static_cast<const T*>(x.data)});
+    const Map map(name, shape, Strided{static_cast<T*>(out), &out_strides},
+                  Strided{static_cast<const T*>(x.data), &x.strides});
+    if constexpr (is_fast<T>) {
+      if (map.lie() == Lie::dense)
+        return with_constant(op, [&](auto constant) { map.run_dense(UnaryBody<T, decltype(constant)>{}); });
+    }
+    map.run_any(UnaryBody<T, UnaryOp>{op});
   });
 }
 

@@ -23,7 +23,7 @@ struct Factor {
   bool transposed;
   std::int64_t ld;
 
-  explicit Factor(const Tensor& x) : tensor(autograd::aligned(x.detach())) {
+  explicit Factor(const Tensor& x) : tensor(x.detach()) {
     const auto fits = [this](int dense, int apart) {
       const std::int64_t size = tensor.shape()[dense];
       return (size <= 1 || tensor.strides()[dense] == 1) &&
@@ -33,6 +33,9 @@ struct Factor {
     const int column = x.rank() - 1;
     transposed = !fits(column, row) && fits(row, column);
     if (!transposed && !fits(column, row)) tensor = tutti::contiguous(tensor);
+    // A copy lies as the original does: how it lies may decide on the order of sums.
+    tensor = transposed ? autograd::aligned(tensor.transpose(row, column)).transpose(row, column)
+                        : autograd::aligned(tensor);
     const int dense = transposed ? row : column;
     const int apart = transposed ? column : row;
     ld = std::max<std::int64_t>(tensor.shape()[apart] > 1 ? tensor.strides()[apart] : 0,

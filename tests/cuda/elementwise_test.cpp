@@ -157,10 +157,59 @@ TEST_F(GpuTest, ScalingKeepsInfinity) {
   expect_close(x.to(gpu).mul_(2.0), tensor({2.0f, INFINITY, -INFINITY}), 0);
 }
 
-// More elements than one round of the largest grid.
-TEST_F(GpuTest, LargeTensorsGoRound) {
-  const Tensor x = numbers({(1 << 22) + 77}, DType::f32);
-  expect_close(add(x.to(gpu), 1.0), add(x, 1.0), 0);
+// Packs of 16 bytes, and what is left behind them.
+TEST_F(GpuTest, DenseOperandsOfAnyLength) {
+  for (const DType dtype : floats) {
+    for (const std::int64_t count : {1, 7, 8, 40, 4096, 4096 + 5, 3 * 4096 + 1032}) {
+      SCOPED_TRACE(std::string(name_of(dtype)) + " " + std::to_string(count));
+      const Tensor x = numbers({count}, dtype), y = numbers({count}, dtype, 1), one = numbers({}, dtype, 2);
+      for (const UnaryCase& function : float_functions) {
+        const Tensor given = function.positive ? abs(x) + 0.25 : x;
+        expect_close(function.f(given.to(gpu)), function.f(given), tolerance_of(dtype));
+      }
+      for (const BinaryCase& function : number_pairs) {
+        expect_close(function.f(x.to(gpu), y.to(gpu)), function.f(x, y), tolerance_of(dtype));
+        expect_close(function.f(one.to(gpu), y.to(gpu)), function.f(one, y), tolerance_of(dtype));
+      }
+      Tensor there = x.to(gpu), here = x.clone();
+      there.add_(y.to(gpu), 0.5).mul_(3.0);
+      here.add_(y, 0.5).mul_(3.0);
+      expect_close(there, here, 2 * tolerance_of(dtype));
+      for (const DType to : floats) expect_close(x.to(gpu).to(to), x.to(to), 0);
+    }
+  }
+}
+
+TEST_F(GpuTest, RowsOfWholePacks) {
+  for (const DType dtype : floats) {
+    SCOPED_TRACE(name_of(dtype));
+    const Tensor x = numbers({3, 6, 40}, dtype), row = numbers({40}, dtype, 1),
+                 column = numbers({6, 1}, dtype, 2);
+    const Tensor part = x.slice(2, 8, 32), part_there = x.to(gpu).slice(2, 8, 32);
+    for (const BinaryCase& function : number_pairs) {
+      expect_close(function.f(x.to(gpu), row.to(gpu)), function.f(x, row), tolerance_of(dtype));
+      expect_close(function.f(column.to(gpu), x.to(gpu)), function.f(column, x), tolerance_of(dtype));
+      expect_close(function.f(part_there, row.to(gpu).slice(0, 0, 24)), function.f(part, row.slice(0, 0, 24)),
+                   tolerance_of(dtype));
+    }
+    expect_close(part_there.contiguous(), part.contiguous(), 0);
+    expect_close(part_there.to(DType::f64), part.to(DType::f64), 0);
+  }
+}
+
+TEST_F(GpuTest, TransposedCopies) {
+  for (const DType dtype : {DType::u8, DType::bf16, DType::f32, DType::i64}) {
+    SCOPED_TRACE(name_of(dtype));
+    const Tensor x = numbers({3, 70, 2, 45}, dtype);
+    for (const auto& [a, b] : {std::pair{1, 3}, std::pair{0, 3}, std::pair{1, 2}}) {
+      expect_close(x.to(gpu).transpose(a, b).contiguous(), x.transpose(a, b).contiguous(), 0);
+    }
+    Tensor there = zeros({45, 70, 2, 3}, {.dtype = dtype, .device = gpu}),
+           here = zeros({45, 70, 2, 3}, {.dtype = dtype});
+    there.transpose(0, 3).copy_(x.to(gpu));
+    here.transpose(0, 3).copy_(x);
+    expect_close(there, here, 0);
+  }
 }
 
 }  // namespace
