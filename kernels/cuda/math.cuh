@@ -55,10 +55,19 @@ __device__ T gpu_tanh(T x) {
   return tanh(x);
 }
 
-// The normal distribution's probability below x.
-template <typename T>
+// The normal distribution's probability below x. M. Abramowitz and I. A. Stegun 1964, 7.1.26, within 1.5e-7, for 16 bits.
+template <bool narrow, typename T>
 __device__ T normal_cdf(T x) {
-  return T(0.5) * (T(1) + erf(x * T(0.70710678118654752440)));
+  if constexpr (narrow) {
+    const T z = fabs(x) * T(0.70710678118654752440), t = gpu_reciprocal<true>(T(1) + T(0.3275911) * z);
+    const T series =
+        t * (T(0.254829592) +
+             t * (T(-0.284496736) + t * (T(1.421413741) + t * (T(-1.453152027) + t * T(1.061405429)))));
+    const T beyond = T(0.5) * series * gpu_exp<true>(-z * z);
+    return x > T(0) ? T(1) - beyond : beyond;
+  } else {
+    return T(0.5) * (T(1) + erf(x * T(0.70710678118654752440)));
+  }
 }
 
 // (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 is a sigmoid.
@@ -117,7 +126,7 @@ __device__ T apply(UnaryOp op, T x) {
         case UnaryOp::sigmoid:
           return gpu_sigmoid<narrow>(x);
         case UnaryOp::gelu:
-          return x * normal_cdf(x);
+          return x * normal_cdf<narrow>(x);
         case UnaryOp::gelu_tanh:
           return x * gelu_tanh_factor<narrow>(x);
         case UnaryOp::silu:
@@ -157,7 +166,7 @@ __device__ T apply(BinaryOp op, T a, T b) {
       case BinaryOp::relu_grad:
         return b > T(0) ? a : T(0);
       case BinaryOp::gelu_grad:
-        return a * (normal_cdf(b) + b * T(0.39894228040143267794) * gpu_exp<narrow>(T(-0.5) * b * b));
+        return a * (normal_cdf<narrow>(b) + b * T(0.39894228040143267794) * gpu_exp<narrow>(T(-0.5) * b * b));
       case BinaryOp::gelu_tanh_grad:
         return a * gelu_tanh_slope<narrow>(b);
       case BinaryOp::silu_grad: {
