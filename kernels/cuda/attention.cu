@@ -68,7 +68,11 @@ __global__ void __launch_bounds__(tile_threads, D == 256 ? 1 : 2)
 }  // namespace
 
 void Attention::cuda(const AttentionArgs& args, const HeadMatrices& out, void* log_sums) {
-  if (fits_mma(args, {&out})) return attention_mma(args, out, static_cast<float*>(log_sums));
+  if (fits_mma(args, {&out})) {
+    auto* const sums = static_cast<float*>(log_sums);
+    if (!attention_wgmma(args, out, sums)) attention_mma(args, out, sums);
+    return;
+  }
   choose_tiles(args, [&]<typename T, int D>() {
     using C = Arithmetic<T>;
     const auto blocks = args.heads * blocks_of(static_cast<int>(args.queries), Tiles<T, D>::rows);

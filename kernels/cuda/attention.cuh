@@ -1,4 +1,4 @@
-// What both forms of attention on a GPU share.
+// What the forms of attention on a GPU share.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,9 @@ namespace tutti::kernels {
 // The form for tensor cores, of bf16 and f16. Whether it takes these matrices: it loads 16 bytes at a time, and widths up to 128.
 bool fits_mma(const AttentionArgs& args, std::initializer_list<const HeadMatrices*> others);
 void attention_mma(const AttentionArgs& args, const HeadMatrices& out, float* log_sums);
+// The form for those of an H100, of matrices that fit_mma. False, and nothing is done, where it is not made for the GPU or these
+// matrices.
+bool attention_wgmma(const AttentionArgs& args, const HeadMatrices& out, float* log_sums);
 // What the gradients need of a query.
 template <typename C>
 struct alignas(2 * sizeof(C)) RowSums {

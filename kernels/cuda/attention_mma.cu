@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(threads, 2)
     // The warp's first query, and what that sees and the last one does.
     const int thread = fresh(static_cast<int>(threadIdx.x)), own = first + thread / 32 * 16 * m;
     const int least = sight.end(own) - j * n;
-    const int most = least == -j * n ? least : sight.end(min(own + 16 * m, sight.queries) - 1) - j * n;
+    const int most = own < sight.queries ? sight.end(min(own + 16 * m, sight.queries) - 1) - j * n : least;
     cp_async_wait<0>();
     if (negative && j == 0) negate(q);
     __syncthreads();  // keys and queries are there, the values before have been used

@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dq_kernel(const __gr
   const Rows<T> keys(a, a.k, head, a.keys, a.width), values(a, a.v, head, a.keys, a.value_width);
   const int blocks = blocks_of(sight.end(min(first + query_rows, sight.queries) - 1), n);
   const int least = sight.end(first + row),
-            most = least == 0 ? 0 : sight.end(min(first + row + 16 * m, sight.queries) - 1);
+            most = first + row < sight.queries ? sight.end(min(first + row + 16 * m, sight.queries) - 1) : 0;
 
   RowSums<float> sums[m][2];
 #pragma unroll

@@ -1,6 +1,6 @@
 # Kernels of CUDA as C++ sources, over the language and the runtime of simulated GPUs. What cannot run there has a sibling here:
-# cuBLASLt's products.
-list(FILTER tutti_cuda_sources EXCLUDE REGEX "/(matmul|blas_context|lt_choice)\\.cpp$")
+# cuBLASLt's products, and what the driver knows.
+list(FILTER tutti_cuda_sources EXCLUDE REGEX "/(matmul|blas_context|lt_choice|tensor_map)\\.cpp$")
 file(GLOB simt_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/simt/*.cpp)
 list(FILTER simt_sources EXCLUDE REGEX "_test\\.cpp$")
 list(APPEND tutti_cuda_sources ${simt_sources})

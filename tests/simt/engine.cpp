@@ -113,6 +113,8 @@ class Engine {
     }
   }
 
+  void wait_for_change(const unsigned& word) { park({&word, word}); }
+
   // The deposits of this round.
   const std::byte (*meet(std::uint32_t mask, const void* mine, std::size_t size))[most_brought] {
     const unsigned lane = now->lane();
@@ -322,6 +324,7 @@ void run(Dim3 blocks, Dim3 threads, std::size_t dynamic_shared, const std::funct
 void fail(const char* what) { Engine::instance().fail(what); }
 
 void sync_block() { Engine::instance().sync_block(); }
+void wait_for_change(const unsigned& word) { Engine::instance().wait_for_change(word); }
 
 void exchange(std::uint32_t mask, const void* mine, std::size_t size, unsigned source, void* from) {
   auto& engine = Engine::instance();

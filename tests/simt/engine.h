@@ -46,6 +46,8 @@ void run(Dim3 blocks, Dim3 threads, std::size_t dynamic_shared, const std::funct
 
 // __syncthreads
 void sync_block();
+// Until another thread has written to this word of shared memory.
+void wait_for_change(const unsigned& word);
 
 // `size` bytes of each lane in `mask` meet; `from` gives what lane `source` brought. 16 bytes at most.
 void exchange(std::uint32_t mask, const void* mine, std::size_t size, unsigned source, void* from);

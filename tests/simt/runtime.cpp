@@ -1,5 +1,6 @@
 #include "tests/simt/runtime.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -28,6 +29,11 @@ bool is_pinned(const void* data) {
 }
 
 }  // namespace
+
+Counters::Counters() {
+  const char* text = std::getenv("TUTTI_SIMT_CAPABILITY");
+  compute_capability = text ? std::atoi(text) : 80;
+}
 
 Counters& counters() {
   static Counters counters;
@@ -63,10 +69,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
       *value = 4;
       break;
     case cudaDevAttrComputeCapabilityMajor:
-      *value = 8;
+      *value = counters().compute_capability / 10;
       break;
     case cudaDevAttrComputeCapabilityMinor:
-      *value = 0;
+      *value = counters().compute_capability % 10;
       break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
       *value = static_cast<int>(most_dynamic_shared);

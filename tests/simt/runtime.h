@@ -26,7 +26,10 @@ class LateStreams {
 void queue_fault(cudaStream_t stream, cudaError_t status);
 
 struct Counters {
+  Counters();
+
   std::atomic<int> gpus = 2;
+  std::atomic<int> compute_capability;  // TUTTI_SIMT_CAPABILITY, else 80
   std::atomic<std::size_t> gpu_bytes = std::size_t{4} << 30;
   std::atomic<std::uint64_t> launches, synchronisations, allocations, copies_from_pageable;
 };

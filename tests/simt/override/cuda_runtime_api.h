@@ -69,7 +69,7 @@ using cudaEvent_t = struct SimulatedEvent*;
 using cudaGraph_t = struct SimulatedGraph*;
 using cudaGraphExec_t = struct SimulatedGraph*;
 struct cudaFuncAttributes {
-  int numRegs, binaryVersion;
+  int maxThreadsPerBlock;
 };
 struct cudaPointerAttributes {
   cudaMemoryType type;
@@ -137,7 +137,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 
 template <typename Kernel>
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel*) {
-  *attributes = {};
+  *attributes = {1024};
   return cudaSuccess;
 }
 template <typename Kernel>
