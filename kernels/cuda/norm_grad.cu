@@ -93,13 +93,20 @@ __global__ __launch_bounds__(Plan::threads) void dx_kernel(const Operands<T> of,
   GradOfRow<T, Plan>(of, idle ? rows - 1 : Plan::row(), columns).find(root_mean_square, !idle);
 }
 
+// How many blocks of all_grads_kernel a processor is to hold: sums take most of a thread's registers.
+template <typename T, typename Plan>
+inline constexpr int blocks_at_once = [] {
+  constexpr int sums = 2 * Plan::packs * Plan::n;
+  if (sizeof(T) == 8) return sums <= 8 ? 2 : 1;
+  return sums <= 16 ? 3 : sums <= 48 ? 2 : 1;
+}();
+
 // All three of them, with one look at x and g: each team keeps the sums over its rows in registers, a block adds those of
 // its teams, and `weight_sums` and `bias_sums` [blocks, columns] get what it has.
 template <typename T, typename Plan>
-__global__ __launch_bounds__(Plan::threads) void all_grads_kernel(const Operands<T> of, bool root_mean_square,
-                                                                  Arithmetic<T>* weight_sums,
-                                                                  Arithmetic<T>* bias_sums, std::int64_t rows,
-                                                                  int columns) {
+__global__ __launch_bounds__(Plan::threads, (blocks_at_once<T, Plan>)) void all_grads_kernel(
+    const Operands<T> of, bool root_mean_square, Arithmetic<T>* weight_sums, Arithmetic<T>* bias_sums,
+    std::int64_t rows, int columns) {
   using C = Arithmetic<T>;
   C of_weight[Plan::packs][Plan::n] = {}, of_bias[Plan::packs][Plan::n] = {};
   const std::int64_t own = static_cast<int>(threadIdx.x) / Plan::team;
@@ -182,8 +189,9 @@ void find_all(const Operands<T>& of, bool root_mean_square, Arithmetic<T>* dweig
               std::int64_t rows, std::int64_t columns) {
   using C = Arithmetic<T>;
   const std::int64_t all = (rows + Plan::rows - 1) / Plan::rows;
-  // Fills every GPU, and no thread adds more than 128 rows.
-  const std::int64_t blocks = std::min(all, std::max<std::int64_t>(256, all / 128));
+  // As many as an H100 holds at once, or that several times over: no thread adds more than 128 rows.
+  constexpr std::int64_t wave = std::int64_t{128} * blocks_at_once<T, Plan>;
+  const std::int64_t blocks = std::min(all, wave * ((all + 128 * wave - 1) / (128 * wave)));
   const auto bytes = [&](const C* of_columns) {
     return of_columns ? static_cast<std::size_t>(blocks * columns) * sizeof(C) : 0;
   };
