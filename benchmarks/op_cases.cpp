@@ -12,6 +12,7 @@
 #include "tutti/autograd/loss.h"
 #include "tutti/autograd/math.h"
 #include "tutti/autograd/matmul.h"
+#include "tutti/autograd/node.h"
 #include "tutti/autograd/norm.h"
 #include "tutti/autograd/pool.h"
 #include "tutti/autograd/reduce.h"
@@ -27,6 +28,7 @@ namespace {
 using Call = std::function<void()>;
 using Operands = std::vector<Tensor>;
 using Operation = std::function<Tensor(const Operands&)>;
+using OperationOfSeveral = std::function<Operands(const Operands&)>;
 
 struct Cases {
   Device device;
@@ -45,21 +47,36 @@ Operands draw(const std::vector<Shape>& shapes, DType dtype) {
   return operands;
 }
 
+// The backward pass from all of `results`, with `g` for the gradient of each.
+void backward(const Operands& results, const Tensor& g) {
+  if (results.size() == 1) return results[0].backward(g);
+  const Tensor end = autograd::record("results", empty({0}), results, [&](const Tensor&, autograd::Needs) {
+    return autograd::Gradients(results.size(), g);
+  });
+  end.backward(empty({0}));
+}
+
 // f of random numbers, without its gradient and with it, and the elements that must pass.
-void add(Cases& cases, const std::string& name, const std::vector<Shape>& shapes, double forward, double both,
-         double flops, const Operation& f) {
+void add_of_several(Cases& cases, const std::string& name, const std::vector<Shape>& shapes, double forward,
+                    double both, double flops, const OperationOfSeveral& f) {
   const DType dtype = cases.dtype;
   cases.all.push_back(
       {name, forward * cases.element(), flops, [=] { return Call([=, x = draw(shapes, dtype)] { f(x); }); }});
   cases.all.push_back({name + ", gradients too", both * cases.element(), 3 * flops, [=] {
                          Operands x = draw(shapes, dtype);
                          for (auto& operand : x) operand.set_requires_grad();
-                         const Tensor g = empty_like(f(x).detach()).fill_(0.5);
+                         const Tensor g = empty_like(f(x)[0].detach()).fill_(0.5);
                          return Call([=] {
                            for (const auto& operand : x) Tensor(operand).set_grad({});
-                           f(x).backward(g);
+                           backward(f(x), g);
                          });
                        }});
+}
+
+void add(Cases& cases, const std::string& name, const std::vector<Shape>& shapes, double forward, double both,
+         double flops, const Operation& f) {
+  add_of_several(cases, name, shapes, forward, both, flops,
+                 [f](const Operands& x) { return Operands{f(x)}; });
 }
 
 void add_products(Cases& cases) {
@@ -102,6 +119,11 @@ void add_rows(Cases& cases) {
   const double n = static_cast<double>(rows.numel());
   add(cases, "layer_norm " + size, {rows, {768}, {768}}, 2 * n, 5 * n, 0,
       [](const Operands& x) { return layer_norm(x[0], x[1], x[2]); });
+  add_of_several(cases, "add_layer_norm " + size, {rows, rows, {768}, {768}}, 4 * n, 8 * n, 0,
+                 [](const Operands& x) {
+                   const auto [sum, normed] = add_layer_norm(x[0], x[1], x[2], x[3]);
+                   return Operands{sum, normed};
+                 });
   add(cases, "rms_norm " + size, {rows, {768}}, 2 * n, 5 * n, 0,
       [](const Operands& x) { return rms_norm(x[0], x[1]); });
   add(cases, "softmax " + size, {rows}, 2 * n, 5 * n, 0, [](const Operands& x) { return softmax(x[0]); });

@@ -45,6 +45,8 @@ def function_of(name):
     many = lambda: [(sizes[0] << 20,)]
     if name.startswith("layer_norm"):
         return lambda x, w, b: F.layer_norm(x, w.shape, w, b), rows() + [(sizes[1],)] * 2
+    if name.startswith("add_layer_norm"):
+        return lambda x, r, w, b: (total := x + r, F.layer_norm(total, w.shape, w, b)), rows() * 2 + [(sizes[1],)] * 2
     if name.startswith("rms_norm"):
         return lambda x, w: F.rms_norm(x, w.shape, w, 1e-5), rows() + [(sizes[1],)]
     if name.startswith("softmax"):
@@ -112,12 +114,13 @@ def call_of(name, dtype, compiled):
     x = [torch.randn(shape, device="cuda", dtype=dtype, requires_grad=grad) for shape in shapes]
     if not grad:
         return lambda: f(*x)
-    g = torch.full_like(f(*x), 0.5)
+    results = f(*x)
+    g = [torch.full_like(y, 0.5) for y in (results if isinstance(results, tuple) else (results,))]
 
     def both():
         for one in x:
             one.grad = None
-        f(*x).backward(g)
+        torch.autograd.backward(f(*x), g)
 
     return both
 

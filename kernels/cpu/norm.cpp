@@ -60,6 +60,12 @@ TUTTI_MULTIVERSION void add_parameter_grads(const T* g, const T* x, T mean, T rs
   }
 }
 
+// A function of its own, so that no compiler makes one operation of this sum and a product before it.
+template <typename T>
+TUTTI_MULTIVERSION void add_row(const T* a, const T* b, T* out, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+}
+
 template <typename T>
 void add_rows(const T* x, T* out, std::int64_t rows, std::int64_t columns) {
   std::fill_n(out, columns, T(0));
@@ -70,31 +76,39 @@ void add_rows(const T* x, T* out, std::int64_t rows, std::int64_t columns) {
 
 }  // namespace
 
-void Norm::cpu(DType dtype, bool root_mean_square, const void* x, const void* weight, const void* bias,
-               double eps, void* out, void* mean, void* rstd, std::int64_t rows, std::int64_t columns) {
+void Norm::cpu(const NormRows& of, const Operands& operands) {
   const auto run = [&]<typename T>(T) {
-    parallel_for(rows, piece_rows(columns), [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t columns = of.columns;
+    parallel_for(of.rows, piece_rows(columns), [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t row = first; row < last; ++row) {
-        const T* from = static_cast<const T*>(x) + row * columns;
-        const auto [m, r] = measure(from, columns, root_mean_square, eps);
-        static_cast<T*>(mean)[row] = m;
-        static_cast<T*>(rstd)[row] = r;
-        scale_row(from, static_cast<const T*>(weight), static_cast<const T*>(bias), m, r,
-                  static_cast<T*>(out) + row * columns, columns);
+        const auto row_of = [at = row * columns](const void* rows) {
+          return static_cast<const T*>(rows) + at;
+        };
+        const T* from = row_of(operands.x);
+        if (operands.residual) {
+          T* const sum = static_cast<T*>(operands.sum) + row * columns;
+          add_row(from, row_of(operands.residual), sum, columns);
+          from = sum;
+        }
+        const auto [m, r] = measure(from, columns, of.root_mean_square, operands.eps);
+        static_cast<T*>(operands.mean)[row] = m;
+        static_cast<T*>(operands.rstd)[row] = r;
+        scale_row(from, static_cast<const T*>(operands.weight), static_cast<const T*>(operands.bias), m, r,
+                  static_cast<T*>(operands.out) + row * columns, columns);
       }
     });
   };
-  dtype == DType::f64 ? run(double{}) : run(float{});
+  of.dtype == DType::f64 ? run(double{}) : run(float{});
 }
 
-void NormGrad::cpu(DType dtype, bool root_mean_square, const void* g, const void* x, const void* weight,
-                   const void* mean, const void* rstd, void* dx, void* dweight, void* dbias,
-                   std::int64_t rows, std::int64_t columns) {
+void NormGrad::cpu(const NormRows& of, const Operands& operands) {
   const auto run = [&]<typename T>(T) {
+    const std::int64_t rows = of.rows, columns = of.columns;
     const std::int64_t most = std::max<std::int64_t>(1, most_sums / std::max<std::int64_t>(1, columns));
     const std::int64_t grain = std::max({std::int64_t{1}, 4 * piece_rows(columns), (rows + most - 1) / most});
     const std::int64_t pieces = (rows + grain - 1) / grain;
-    Workspace<T> weight_sums(dweight ? pieces * columns : 0), bias_sums(dbias ? pieces * columns : 0);
+    Workspace<T> weight_sums(operands.dweight ? pieces * columns : 0);
+    Workspace<T> bias_sums(operands.dbias ? pieces * columns : 0);
     T* const of_weight = weight_sums.data();
     T* const of_bias = bias_sums.data();
     parallel_for(rows, grain, [&](std::int64_t first, std::int64_t last) {
@@ -103,22 +117,27 @@ void NormGrad::cpu(DType dtype, bool root_mean_square, const void* g, const void
         if (sum) std::fill_n(sum + piece, columns, T(0));
       }
       for (std::int64_t row = first; row < last; ++row) {
-        const T* gradient = static_cast<const T*>(g) + row * columns;
-        const T* from = static_cast<const T*>(x) + row * columns;
-        const T m = static_cast<const T*>(mean)[row];
-        const T r = static_cast<const T*>(rstd)[row];
-        if (dx) {
-          grad_row(gradient, from, static_cast<const T*>(weight), m, r, root_mean_square,
-                   static_cast<T*>(dx) + row * columns, columns);
+        const auto row_of = [at = row * columns](const void* rows) {
+          return static_cast<const T*>(rows) + at;
+        };
+        const T* gradient = row_of(operands.g);
+        const T* from = row_of(operands.x);
+        const T m = static_cast<const T*>(operands.mean)[row];
+        const T r = static_cast<const T*>(operands.rstd)[row];
+        if (operands.dx) {
+          T* const dx = static_cast<T*>(operands.dx) + row * columns;
+          grad_row(gradient, from, static_cast<const T*>(operands.weight), m, r, of.root_mean_square, dx,
+                   columns);
+          if (operands.of_x) add_row(row_of(operands.of_x), dx, dx, columns);
         }
         add_parameter_grads(gradient, from, m, r, of_weight ? of_weight + piece : nullptr,
                             of_bias ? of_bias + piece : nullptr, columns);
       }
     });
-    if (dweight) add_rows(of_weight, static_cast<T*>(dweight), pieces, columns);
-    if (dbias) add_rows(of_bias, static_cast<T*>(dbias), pieces, columns);
+    if (operands.dweight) add_rows(of_weight, static_cast<T*>(operands.dweight), pieces, columns);
+    if (operands.dbias) add_rows(of_bias, static_cast<T*>(operands.dbias), pieces, columns);
   };
-  dtype == DType::f64 ? run(double{}) : run(float{});
+  of.dtype == DType::f64 ? run(double{}) : run(float{});
 }
 
 }  // namespace tutti::kernels

@@ -7,10 +7,15 @@
 namespace tutti::kernels {
 namespace {
 
+// Rounded by itself: not in one operation with a product before it.
+__device__ float sum_of(float a, float b) { return __fadd_rn(a, b); }
+__device__ double sum_of(double a, double b) { return __dadd_rn(a, b); }
+
 template <typename T>
-struct Operands {
+struct Rows {
   using C = Arithmetic<T>;
   const T* g;
+  const T* of_x;
   const T* x;
   const C* weight;
   const C* mean;
@@ -18,14 +23,15 @@ struct Operands {
   T* dx;
 };
 
-// The gradient of x: rstd * (h - mean(h) - xhat * mean(h * xhat)) with h = g * weight and xhat the normalised row.
+// The gradient of x: rstd * (h - mean(h) - xhat * mean(h * xhat)) with h = g * weight and xhat the normalised row; and `of_x`,
+// to what these two have been rounded to.
 template <typename T, typename Plan>
 class GradOfRow {
  public:
   using C = Arithmetic<T>;
   using Column = typename Plan::Column;
 
-  __device__ GradOfRow(const Operands<T>& of, std::int64_t row, Column columns)
+  __device__ GradOfRow(const Rows<T>& of, std::int64_t row, Column columns)
       : of_(of), columns_(columns), at_(row * columns), mean_(of.mean[row]), rstd_(of.rstd[row]) {
     if constexpr (Plan::held) load(0);
   }
@@ -56,6 +62,8 @@ class GradOfRow {
         for (int k = 0; k < Plan::n; ++k) {
           const C h = static_cast<C>(g_.at[p][k]) * weight.at[k];
           result.at[p][k] = T(rstd_ * (h - shift - normalised(p, k) * along));
+          if (of_.of_x)
+            result.at[p][k] = T(sum_of(static_cast<C>(result.at[p][k]), static_cast<C>(of_x_.at[p][k])));
         }
       });
       if (write) result.store(of_.dx + at_, first, columns_);
@@ -70,6 +78,7 @@ class GradOfRow {
   __device__ void load(Column first) {
     x_.load(of_.x + at_, first, columns_, T(0.0f));
     g_.load(of_.g + at_, first, columns_, T(0.0f));
+    if (of_.of_x) of_x_.load(of_.of_x + at_, first, columns_, T(0.0f));
   }
   __device__ Pack<C, Plan::n> weight_at(Column column) const {
     if (of_.weight) return load_wide<Plan::n>(of_.weight + column);
@@ -79,27 +88,34 @@ class GradOfRow {
     return ones;
   }
 
-  const Operands<T>& of_;
+  const Rows<T>& of_;
   Column columns_;
   std::int64_t at_;
   C mean_, rstd_;
-  Piece<Plan, T> x_, g_;
+  Piece<Plan, T> x_, g_, of_x_;
 };
 
 template <typename T, typename Plan>
-__global__ __launch_bounds__(Plan::threads) void dx_kernel(const Operands<T> of, bool root_mean_square,
+__global__ __launch_bounds__(Plan::threads) void dx_kernel(const Rows<T> of, bool root_mean_square,
                                                            std::int64_t rows, typename Plan::Column columns) {
   const bool idle = Plan::row() >= rows;
   GradOfRow<T, Plan>(of, idle ? rows - 1 : Plan::row(), columns).find(root_mean_square, !idle);
 }
 
+// How many blocks of all_grads_kernel a processor is to hold: sums take most of a thread's registers.
+template <typename T, typename Plan>
+inline constexpr int blocks_at_once = [] {
+  constexpr int sums = 2 * Plan::packs * Plan::n;
+  if (sizeof(T) == 8) return sums <= 8 ? 2 : 1;
+  return sums <= 16 ? 3 : sums <= 48 ? 2 : 1;
+}();
+
 // All three of them, with one look at x and g: each team keeps the sums over its rows in registers, a block adds those of
 // its teams, and `weight_sums` and `bias_sums` [blocks, columns] get what it has.
 template <typename T, typename Plan>
-__global__ __launch_bounds__(Plan::threads) void all_grads_kernel(const Operands<T> of, bool root_mean_square,
-                                                                  Arithmetic<T>* weight_sums,
-                                                                  Arithmetic<T>* bias_sums, std::int64_t rows,
-                                                                  int columns) {
+__global__ __launch_bounds__(Plan::threads, (blocks_at_once<T, Plan>)) void all_grads_kernel(
+    const Rows<T> of, bool root_mean_square, Arithmetic<T>* weight_sums, Arithmetic<T>* bias_sums,
+    std::int64_t rows, int columns) {
   using C = Arithmetic<T>;
   C of_weight[Plan::packs][Plan::n] = {}, of_bias[Plan::packs][Plan::n] = {};
   const std::int64_t own = static_cast<int>(threadIdx.x) / Plan::team;
@@ -153,7 +169,7 @@ __global__ __launch_bounds__(Plan::threads) void all_grads_kernel(const Operands
 template <typename T, bool of_weight>
 struct ParameterGrads {
   using C = Arithmetic<T>;
-  Operands<T> of;
+  Rows<T> of;
 
   template <int n>
   __device__ Pack<C, n> load(const ColumnShares& sizes, std::int64_t, std::int64_t row,
@@ -178,12 +194,13 @@ template <typename Plan>
 inline constexpr bool holds_all = Plan::held&& Plan::n > 1 && Plan::threads == 256;
 
 template <typename T, typename Plan>
-void find_all(const Operands<T>& of, bool root_mean_square, Arithmetic<T>* dweight, Arithmetic<T>* dbias,
+void find_all(const Rows<T>& of, bool root_mean_square, Arithmetic<T>* dweight, Arithmetic<T>* dbias,
               std::int64_t rows, std::int64_t columns) {
   using C = Arithmetic<T>;
   const std::int64_t all = (rows + Plan::rows - 1) / Plan::rows;
-  // Fills every GPU, and no thread adds more than 128 rows.
-  const std::int64_t blocks = std::min(all, std::max<std::int64_t>(256, all / 128));
+  // As many as an H100 holds at once, or that several times over: no thread adds more than 128 rows.
+  constexpr std::int64_t wave = std::int64_t{128} * blocks_at_once<T, Plan>;
+  const std::int64_t blocks = std::min(all, wave * ((all + 128 * wave - 1) / (128 * wave)));
   const auto bytes = [&](const C* of_columns) {
     return of_columns ? static_cast<std::size_t>(blocks * columns) * sizeof(C) : 0;
   };
@@ -201,7 +218,7 @@ void find_all(const Operands<T>& of, bool root_mean_square, Arithmetic<T>* dweig
 }
 
 template <typename T, bool of_weight>
-void add_rows(const Operands<T>& of, Arithmetic<T>* out, std::int64_t rows, std::int64_t columns) {
+void add_rows(const Rows<T>& of, Arithmetic<T>* out, std::int64_t rows, std::int64_t columns) {
   using C = Arithmetic<T>;
   if (out == nullptr) return;
   const ParameterGrads<T, of_weight> grads{of};
@@ -214,14 +231,13 @@ void add_rows(const Operands<T>& of, Arithmetic<T>* out, std::int64_t rows, std:
 
 }  // namespace
 
-void NormGrad::cuda(DType dtype, bool root_mean_square, const void* g, const void* x, const void* weight,
-                    const void* mean, const void* rstd, void* dx, void* dweight, void* dbias,
-                    std::int64_t rows, std::int64_t columns) {
-  visit_dtype(dtype, [&]<typename T>() {
+void NormGrad::cuda(const NormRows& sizes, const Operands& operands) {
+  const std::int64_t rows = sizes.rows, columns = sizes.columns;
+  visit_dtype(sizes.dtype, [&]<typename T>() {
     using C = Arithmetic<T>;
     if constexpr (std::is_floating_point_v<C>) {
-      auto* of_weight = static_cast<C*>(dweight);
-      auto* of_bias = static_cast<C*>(dbias);
+      auto* of_weight = static_cast<C*>(operands.dweight);
+      auto* of_bias = static_cast<C*>(operands.dbias);
       if (rows * columns == 0) {
         for (C* none : {of_weight, of_bias}) {
           if (none)
@@ -230,19 +246,20 @@ void NormGrad::cuda(DType dtype, bool root_mean_square, const void* g, const voi
         }
         return;
       }
-      const Operands<T> of{static_cast<const T*>(g),      static_cast<const T*>(x),
-                           static_cast<const C*>(weight), static_cast<const C*>(mean),
-                           static_cast<const C*>(rstd),   static_cast<T*>(dx)};
+      const Rows<T> of{static_cast<const T*>(operands.g),    static_cast<const T*>(operands.of_x),
+                       static_cast<const T*>(operands.x),    static_cast<const C*>(operands.weight),
+                       static_cast<const C*>(operands.mean), static_cast<const C*>(operands.rstd),
+                       static_cast<T*>(operands.dx)};
       bool done = false;
-      if (dx) {
-        const bool packed = fits_packs<in_16_bytes<T>>(columns, of.g, of.x, of.dx) &&
+      if (of.dx) {
+        const bool packed = fits_packs<in_16_bytes<T>>(columns, of.g, of.of_x, of.x, of.dx) &&
                             fits_packs<in_16_bytes<C>>(columns, of.weight);
         with_row_plan<T, 2>(columns, packed, [&]<typename Plan>() {
           if constexpr (holds_all<Plan>) {
             done = of_weight || of_bias;
-            if (done) return find_all<T, Plan>(of, root_mean_square, of_weight, of_bias, rows, columns);
+            if (done) return find_all<T, Plan>(of, sizes.root_mean_square, of_weight, of_bias, rows, columns);
           }
-          run(name, dx_kernel<T, Plan>, {Plan::blocks(rows), Plan::threads}, of, root_mean_square, rows,
+          run(name, dx_kernel<T, Plan>, {Plan::blocks(rows), Plan::threads}, of, sizes.root_mean_square, rows,
               static_cast<typename Plan::Column>(columns));
         });
       }

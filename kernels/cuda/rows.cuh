@@ -39,6 +39,9 @@ void with_row_plan(std::int64_t columns, bool packed, F f) {
   constexpr int n = in_16_bytes<T>;
   if (packed) {
     if (columns <= 8 * 4 * n) return f.template operator()<RowPlan<n, 4, 8, true>>();
+    if constexpr (n == 8) {  // 768 columns, the width of many models: fewer registers, more warps
+      if (columns <= 32 * 3 * n) return f.template operator()<RowPlan<n, 3, 32, true>>();
+    }
     if (columns <= 32 * 4 * n) return f.template operator()<RowPlan<n, 4, 32, true>>();
     if (columns <= 128 * 2 * n) return f.template operator()<RowPlan<n, 2, 128, true>>();
     if (columns <= 256 * 4 * n) return f.template operator()<RowPlan<n, 4, 256, true>>();

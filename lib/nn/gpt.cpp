@@ -25,6 +25,19 @@ void draw_normal(Tensor& parameter, double stddev, Generator& generator) {
   parameter.copy_(randn(parameter.shape(), generator, 0, stddev));
 }
 
+// The residual stream, and what is to be added to it: the next norm does that on its way.
+struct Stream {
+  Tensor x;
+  Tensor branch;
+
+  Tensor sum() const { return branch.defined() ? x + branch : x; }
+  Tensor add_norm(LayerNorm& norm) {
+    const auto [sum, normed] = norm.add_norm(x, branch);
+    *this = {sum, {}};
+    return normed;
+  }
+};
+
 }  // namespace
 
 struct Gpt::Block : Module {
@@ -54,8 +67,14 @@ struct Gpt::Block : Module {
   }
 
   Tensor forward(const Tensor& x) override {
-    const Tensor y = x + attn(ln_1(x));
-    return y + dropout(feed_forward(ln_2(y)));
+    Stream stream{x, {}};
+    extend(stream);
+    return stream.sum();
+  }
+
+  void extend(Stream& stream) {
+    stream.branch = attn(stream.add_norm(ln_1));
+    stream.branch = dropout(feed_forward(stream.add_norm(ln_2)));
   }
 
   Tensor feed_forward(const Tensor& x) {
@@ -96,9 +115,17 @@ Tensor Gpt::forward(const Tensor& tokens) {
                                  options_.context, tokens.shape().str()));
   }
   const Tensor positions = arange(tokens.size(1), {DType::i64, tokens.device()});
-  Tensor x = dropout_(wte_(tokens) + wpe_(positions));
-  for (const auto& block : blocks_) x = options_.recompute ? recompute(block, x) : (*block)(x);
-  return linear(ln_f_(x), wte_.weight);
+  Stream stream{dropout_(wte_(tokens) + wpe_(positions)), {}};
+  for (const auto& block : blocks_) {
+    if (options_.recompute) {
+      stream = {recompute(block, stream.sum()), {}};
+    } else if (block->has_forward_hooks()) {
+      stream = {(*block)(stream.sum()), {}};
+    } else {
+      block->extend(stream);
+    }
+  }
+  return linear(stream.add_norm(ln_f_), wte_.weight);
 }
 
 void Gpt::visit(MemberVisitor& visitor) {

@@ -1,9 +1,17 @@
 #include "tutti/nn/norm.h"
 
 #include "nn/init.h"
-#include "tutti/autograd/norm.h"
+#include "tutti/autograd/arithmetic.h"
 
 namespace tutti::nn {
+namespace {
+
+AddNorm in_two_steps(Module& norm, const Tensor& x, const Tensor& residual) {
+  const Tensor sum = residual.defined() ? x + residual : x;
+  return {sum, norm(sum)};
+}
+
+}  // namespace
 
 LayerNorm::LayerNorm(std::int64_t d, const LayerNormOptions& options) : eps_(options.eps) {
   check_sizes("LayerNorm", {d});
@@ -12,6 +20,11 @@ LayerNorm::LayerNorm(std::int64_t d, const LayerNormOptions& options) : eps_(opt
 }
 
 Tensor LayerNorm::forward(const Tensor& x) { return layer_norm(x, weight, bias, eps_); }
+
+AddNorm LayerNorm::add_norm(const Tensor& x, const Tensor& residual) {
+  if (has_forward_hooks()) return in_two_steps(*this, x, residual);
+  return add_layer_norm(x, residual, weight, bias, eps_);
+}
 
 void LayerNorm::visit(MemberVisitor& visitor) {
   visitor.parameter("weight", weight);
@@ -24,6 +37,11 @@ RMSNorm::RMSNorm(std::int64_t d, double eps) : eps_(eps) {
 }
 
 Tensor RMSNorm::forward(const Tensor& x) { return rms_norm(x, weight, eps_); }
+
+AddNorm RMSNorm::add_norm(const Tensor& x, const Tensor& residual) {
+  if (has_forward_hooks()) return in_two_steps(*this, x, residual);
+  return add_rms_norm(x, residual, weight, eps_);
+}
 
 void RMSNorm::visit(MemberVisitor& visitor) { visitor.parameter("weight", weight); }
 

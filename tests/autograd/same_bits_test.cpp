@@ -97,6 +97,12 @@ const std::map<std::string, Step> steps = {
      [](Maker& m) {
        return m.backward(layer_norm(m.parameter({23, 77}), m.parameter({77}), m.parameter({77})));
      }},
+    {"add_layer_norm",
+     [](Maker& m) {
+       const auto [sum, normed] =
+           add_layer_norm(m.parameter({23, 77}), m.parameter({23, 77}), m.parameter({77}), m.parameter({77}));
+       return m.backward(cat({sum, normed}));
+     }},
     {"rms_norm",
      [](Maker& m) {
        return m.backward(rms_norm(m.parameter({23, 77}), m.parameter({77})));

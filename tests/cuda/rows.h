@@ -13,12 +13,12 @@ inline double row_tolerance(DType dtype) {
   return dtype == DType::f64 ? 1e-12 : dtype == DType::f32 ? 1e-5 : 1e-2;
 }
 
-// Lengths of rows for each way of sharing one out: in packs by a part of a warp, a warp, some of a block, a block, a large
+// Lengths of rows for each way of sharing one out: in packs by a part of a warp, a warp (of 16 bits in two ways), some of a block, a block, a large
 // block, and piece by piece; and element by element. Some of them for f64 and f16: a simulated GPU takes its time.
 inline std::vector<std::int64_t> lengths_of(DType dtype) {
   const auto n = static_cast<std::int64_t>(16 / size_of(dtype));
-  if (dtype == DType::f64 || dtype == DType::f16) return {n, 70 * n, 250 * n, 31, 601};
-  return {n, 20 * n, 70 * n, 250 * n, 700 * n, 1100 * n, 2100 * n, 4100 * n, 1, 31, 261, 2101};
+  if (dtype == DType::f64 || dtype == DType::f16) return {n, 70 * n, 120 * n, 250 * n, 31, 601};
+  return {n, 20 * n, 70 * n, 120 * n, 250 * n, 700 * n, 1100 * n, 2100 * n, 4100 * n, 1, 31, 261, 2101};
 }
 
 using Tensors = std::vector<Tensor>;

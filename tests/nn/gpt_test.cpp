@@ -103,6 +103,47 @@ TEST(Gpt, CallsEachModuleWithAHook) {
   EXPECT_EQ(listener.calls, 4);
 }
 
+// What is added to the residual stream is added by the next norm, unless someone listens to that or to a block, or blocks
+// are run again.
+TEST(Gpt, HasTheSameBitsWhereItsStreamIsSummedBlockByBlock) {
+  struct Listener : MemberVisitor {
+    std::string suffix;
+    std::vector<Tensor> heard;
+    void parameter(const std::string&, Tensor&) override {}
+    void buffer(const std::string&, Tensor&) override {}
+    void generator(const std::string&, Generator&) override {}
+    void module(const std::string& name, Module& m) override {
+      if (name.ends_with(suffix))
+        m.register_forward_pre_hook([this](const Tensor& x) { heard.push_back(x.detach()); });
+      m.visit(*this);
+    }
+  };
+  GptOptions options = tiny;
+  options.dropout = 0.1;
+  const Tensor tokens = tensor<std::int64_t>({0, 1, 2, 3, 4, 3, 2, 1}, {2, 4});
+  const auto trained = [&](const std::string& suffix, std::size_t hooks) {
+    Gpt model(options);
+    Listener listener;
+    listener.suffix = suffix;
+    if (hooks > 0) model.visit(listener);
+    const Tensor logits = model(tokens);
+    EXPECT_EQ(listener.heard.size(), hooks);
+    cross_entropy(logits, tokens).backward();
+    std::vector<std::vector<float>> result{logits.to_vector<float>()};
+    for (const auto& [name, tensor] : model.parameters()) result.push_back(tensor.grad().to_vector<float>());
+    return result;
+  };
+  const auto expected = trained("", 0);
+  EXPECT_EQ(trained("ln_1", 2), expected);
+  EXPECT_EQ(trained("ln_2", 2), expected);
+  EXPECT_EQ(trained("ln_f", 1), expected);
+  EXPECT_EQ(trained("h.0", 1), expected);
+  EXPECT_EQ(trained("h.1", 1), expected);
+  options.recompute = true;
+  EXPECT_EQ(trained("", 0), expected);
+  EXPECT_EQ(trained("h.1", 1), expected);
+}
+
 TEST(Gpt, RefusesWhatDoesNotFit) {
   Gpt model(tiny);
   EXPECT_THROW(model(zeros({1, 9}, {.dtype = DType::i64})), ShapeError);

@@ -66,6 +66,13 @@ struct bfloat16 {
     bits = static_cast<std::uint16_t>(nan ? (u >> 16) | 0x40u : (u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
   }
   TUTTI_HOST_DEVICE constexpr operator float() const {
+#if defined(__CUDA_ARCH__)
+    if (!std::is_constant_evaluated()) {
+      float value = 0;
+      asm("mov.b32 %0, {0, %1};" : "=f"(value) : "h"(bits));
+      return value;
+    }
+#endif
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
   }
 };

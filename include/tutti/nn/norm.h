@@ -1,6 +1,7 @@
 /// \file
 #pragma once
 
+#include "tutti/autograd/norm.h"
 #include "tutti/nn/module.h"
 
 namespace tutti::nn {
@@ -15,6 +16,8 @@ class LayerNorm : public Module {
  public:
   explicit LayerNorm(std::int64_t d, const LayerNormOptions& options = {});
   Tensor forward(const Tensor& x) override;
+  /// x + residual and the norm of it, by add_layer_norm; in two steps where forward hooks wait for the sum.
+  AddNorm add_norm(const Tensor& x, const Tensor& residual);
   void visit(MemberVisitor& visitor) override;
 
   Tensor weight;
@@ -29,6 +32,8 @@ class RMSNorm : public Module {
  public:
   explicit RMSNorm(std::int64_t d, double eps = 1e-5);
   Tensor forward(const Tensor& x) override;
+  /// x + residual and the norm of it, by add_rms_norm; in two steps where forward hooks wait for the sum.
+  AddNorm add_norm(const Tensor& x, const Tensor& residual);
   void visit(MemberVisitor& visitor) override;
 
   Tensor weight;
