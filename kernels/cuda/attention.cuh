@@ -13,7 +13,7 @@ namespace tutti::kernels {
 bool fits_mma(const AttentionArgs& args, std::initializer_list<const HeadMatrices*> others);
 void attention_mma(const AttentionArgs& args, const HeadMatrices& out, float* log_sums);
 // The form for those of an H100, of matrices that fit_mma. False, and nothing is done, where it is not made for the GPU or these
-// matrices.
+// matrices. So are the gradients.
 bool attention_wgmma(const AttentionArgs& args, const HeadMatrices& out, float* log_sums);
 // What the gradients need of two neighbouring queries.
 template <typename C>
@@ -30,6 +30,8 @@ __device__ __forceinline__ Sums* row_sums_at(Sums* all, unsigned head, int queri
 }
 void attention_mma_grad(const AttentionArgs& args, const RowSums<float>* row_sums, const HeadMatrices& g,
                         const HeadMatrices& dq, const HeadMatrices& dk, const HeadMatrices& dv);
+bool attention_wgmma_grad(const AttentionArgs& args, const RowSums<float>* row_sums, const HeadMatrices& g,
+                          const HeadMatrices& dq, const HeadMatrices& dk, const HeadMatrices& dv);
 
 // One head's matrix, [count, width].
 template <typename T>

@@ -161,7 +161,11 @@ void AttentionGrad::cuda(const AttentionArgs& args, const HeadMatrices& out, con
     auto* const row_sums = memory.as<RowSums<C>>();
     sum_rows<T>(args, out, g, log_sums, on_tensor_cores ? std::numbers::log2e : 1, row_sums);
     if constexpr (sizeof(T) == 2) {
-      if (on_tensor_cores) return attention_mma_grad(args, row_sums, g, dq, dk, dv);
+      if (on_tensor_cores) {
+        if (!attention_wgmma_grad(args, row_sums, g, dq, dk, dv))
+          attention_mma_grad(args, row_sums, g, dq, dk, dv);
+        return;
+      }
     }
     const GradArgs<T> all{args, g, dq, dk, dv, row_sums, static_cast<C>(args.scale)};
     const auto blocks = [&](std::int64_t rows) {
