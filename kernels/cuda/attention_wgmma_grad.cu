@@ -22,7 +22,6 @@ template <int D>
 struct Form {
   static constexpr int groups = D == 64 ? 3 : 2;  // as many as the registers allow
   static constexpr int rows = groups * group_rows, threads = (groups + 1) * group_threads;
-  static constexpr int loader_registers = D == 64 ? 32 : 24, registers = D == 64 ? 160 : 240;
   static constexpr int stages = D == 64 ? 4 : 3, own_stages = D == 64 ? 2 : 1;
 };
 
@@ -337,11 +336,11 @@ __global__ void __launch_bounds__(has_wgmma ? Form<D>::threads : 32, 1)
     __syncthreads();
     const Sight sight(x.a);
     if (threadIdx.x < group_threads) {
-      give_registers<F::loader_registers>();
+      give_registers<D == 64 ? 32 : 24>();
       if (threadIdx.x == 0) load_others<side, T, D>(x, memory, sight);
       if (threadIdx.x == 32) load_own<side, T, D>(x, memory, sight);
     } else {
-      take_registers<F::registers>();
+      take_registers<D == 64 ? 160 : 240>();
       make_tiles<side, T, D>(x, memory, sight);
     }
   }
