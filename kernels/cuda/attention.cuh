@@ -13,16 +13,25 @@ namespace tutti::kernels {
 bool fits_mma(const AttentionArgs& args, std::initializer_list<const HeadMatrices*> others);
 void attention_mma(const AttentionArgs& args, const HeadMatrices& out, float* log_sums);
 // The form for those of an H100, of matrices that fit_mma. False, and nothing is done, where it is not made for the GPU or these
-// matrices.
+// matrices. So are the gradients.
 bool attention_wgmma(const AttentionArgs& args, const HeadMatrices& out, float* log_sums);
-// What the gradients need of a query.
+// What the gradients need of two neighbouring queries.
 template <typename C>
-struct alignas(2 * sizeof(C)) RowSums {
-  C log_sum;  // that attention gave; for tensor cores, of powers of 2
-  C mean;     // sum of g out
+struct alignas(4 * sizeof(C)) RowSums {
+  C log_sum[2];  // that attention gave; for tensor cores, of powers of 2
+  C mean[2];     // sum of g out
 };
+// So many queries a head has sums of: blocks of up to 64 are whole. The log sum of what is no query is infinite, which gives
+// keys no weight.
+__host__ __device__ constexpr int summed_rows(int queries) { return (queries + 63) / 64 * 64; }
+template <typename Sums>
+__device__ __forceinline__ Sums* row_sums_at(Sums* all, unsigned head, int queries, int query) {
+  return all + (std::int64_t{head} * summed_rows(queries) + query) / 2;
+}
 void attention_mma_grad(const AttentionArgs& args, const RowSums<float>* row_sums, const HeadMatrices& g,
                         const HeadMatrices& dq, const HeadMatrices& dk, const HeadMatrices& dv);
+bool attention_wgmma_grad(const AttentionArgs& args, const RowSums<float>* row_sums, const HeadMatrices& g,
+                          const HeadMatrices& dq, const HeadMatrices& dk, const HeadMatrices& dv);
 
 // One head's matrix, [count, width].
 template <typename T>

@@ -1,5 +1,6 @@
 // Gradients of attention in any dtype and width, and the sums of rows that they need. The gradient of q is made by blocks of
 // queries, those of k and v by blocks of keys, from scores made again: no block adds to what another one has.
+#include <limits>
 #include <numbers>
 
 #include "kernels/cuda/attention_tiles.cuh"
@@ -17,28 +18,34 @@ struct GradArgs {
   C scale;
 };
 
-// Eight lanes make a row of sums.
+constexpr int sums_threads = 256, sums_rows = sums_threads / 8;  // of a block: eight lanes make one of a row
+
 template <typename T, int n>
 __global__ void row_sums_kernel(const __grid_constant__ AttentionArgs a,
                                 const __grid_constant__ HeadMatrices out,
                                 const __grid_constant__ HeadMatrices g, const Arithmetic<T>* log_sums,
                                 Arithmetic<T> log_factor, RowSums<Arithmetic<T>>* row_sums) {
-  const std::int64_t i = (std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / 8;
-  Arithmetic<T> sum = 0;
-  if (i < a.heads * a.queries) {
-    const int row = static_cast<int>(i % a.queries);
-    const auto head = static_cast<unsigned>(i / a.queries);
+  using C = Arithmetic<T>;
+  const int queries = static_cast<int>(a.queries), all = summed_rows(queries);
+  const unsigned tiles = static_cast<unsigned>(all / sums_rows), head = blockIdx.x / tiles;
+  const int row = static_cast<int>(blockIdx.x % tiles * sums_rows + threadIdx.x / 8);
+  C sum = 0;
+  if (row < queries) {
     const T* const of_out = Rows<T>(a, out, head, a.queries, a.value_width).at(row);
     const T* const of_g = Rows<T>(a, g, head, a.queries, a.value_width).at(row);
-    for (int column = static_cast<int>(threadIdx.x % 8) * n; column < a.value_width; column += 8 * n) {
+    const int width = static_cast<int>(a.value_width);
+    for (int column = static_cast<int>(threadIdx.x % 8) * n; column < width; column += 8 * n) {
       const auto x = load_pack<n>(of_out + column), y = load_pack<n>(of_g + column);
 #pragma unroll
-      for (int e = 0; e < n; ++e)
-        sum += static_cast<Arithmetic<T>>(x.at[e]) * static_cast<Arithmetic<T>>(y.at[e]);
+      for (int e = 0; e < n; ++e) sum += static_cast<C>(x.at[e]) * static_cast<C>(y.at[e]);
     }
   }
   sum = reduce_lanes<8>(sum, Sum{});
-  if (threadIdx.x % 8 == 0 && i < a.heads * a.queries) row_sums[i] = {log_sums[i] * log_factor, sum};
+  if (threadIdx.x % 8 != 0) return;
+  auto& two = *row_sums_at(row_sums, head, queries, row);
+  two.log_sum[row % 2] = row < queries ? log_sums[std::int64_t{head} * queries + row] * log_factor
+                                       : std::numeric_limits<C>::infinity();
+  two.mean[row % 2] = sum;
 }
 
 template <typename T, int D>
@@ -57,11 +64,10 @@ __global__ void __launch_bounds__(tile_threads)
   const int end = sight.end(min(first + tiles.rows, sight.queries) - 1);
 
   typename Tiles<T, D>::Results dq = {};
-  RowSums<C> sums[R];
+  RowSums<C> sums[R / 2];
 #pragma unroll
-  for (int i = 0; i < R; ++i)
-    sums[i] =
-        args.row_sums[std::int64_t{head} * sight.queries + min(first + R * tiles.y + i, sight.queries - 1)];
+  for (int i = 0; i < R / 2; ++i)
+    sums[i] = *row_sums_at(args.row_sums, head, sight.queries, first + R * tiles.y + 2 * i);
   for (int key = 0; key < end; key += tile_others) {
     typename Tiles<T, D>::Scores s = {}, dp = {};
     tiles.multiply_transposed(s, q, first, k, key);
@@ -71,7 +77,9 @@ __global__ void __launch_bounds__(tile_threads)
       const int seen = sight.end(first + R * tiles.y + i) - key - 4 * tiles.x;
 #pragma unroll
       for (int j = 0; j < 4; ++j)
-        s[i][j] = j < seen ? exp(s[i][j] * args.scale - sums[i].log_sum) * (dp[i][j] - sums[i].mean) : C(0);
+        s[i][j] = j < seen ? exp(s[i][j] * args.scale - sums[i / 2].log_sum[i % 2]) *
+                                 (dp[i][j] - sums[i / 2].mean[i % 2])
+                           : C(0);
     }
     tiles.multiply(dq, s, k, key);
   }
@@ -104,12 +112,12 @@ __global__ void __launch_bounds__(tile_threads)
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const int own = query + 4 * tiles.x + j, seen = sight.end(own);
-      const auto sums = args.row_sums[std::int64_t{head} * sight.queries + min(own, sight.queries - 1)];
+      const auto& sums = *row_sums_at(args.row_sums, head, sight.queries, own);
 #pragma unroll
       for (int i = 0; i < R; ++i) {
         const bool sees = first + R * tiles.y + i < seen;
-        p[i][j] = sees ? exp(p[i][j] * args.scale - sums.log_sum) : C(0);
-        ds[i][j] = sees ? p[i][j] * (ds[i][j] - sums.mean) : C(0);
+        p[i][j] = sees ? exp(p[i][j] * args.scale - sums.log_sum[j % 2]) : C(0);
+        ds[i][j] = sees ? p[i][j] * (ds[i][j] - sums.mean[j % 2]) : C(0);
       }
     }
     tiles.multiply(dv, p, g, query);
@@ -128,15 +136,16 @@ template <typename T>
 void sum_rows(const AttentionArgs& args, const HeadMatrices& out, const HeadMatrices& g, const void* log_sums,
               double log_factor, RowSums<Arithmetic<T>>* to) {
   using C = Arithmetic<T>;
-  constexpr int threads = 256, n = in_16_bytes<T>;
-  const auto blocks = static_cast<unsigned>((args.heads * args.queries * 8 + threads - 1) / threads);
+  constexpr int n = in_16_bytes<T>;
+  const auto blocks =
+      static_cast<unsigned>(args.heads * (summed_rows(static_cast<int>(args.queries)) / sums_rows));
   bool packs = args.value_width % n == 0;
   for (const HeadMatrices* x : {&out, &g}) {
     packs = packs && x->ld % n == 0 && fits_packs<n>(0, static_cast<const T*>(x->data));
     for (int d = 0; d < args.batch.rank; ++d) packs = packs && x->strides[d] % n == 0;
   }
-  run(AttentionGrad::name, packs ? row_sums_kernel<T, n> : row_sums_kernel<T, 1>, {blocks, threads}, args,
-      out, g, static_cast<const C*>(log_sums), static_cast<C>(log_factor), to);
+  run(AttentionGrad::name, packs ? row_sums_kernel<T, n> : row_sums_kernel<T, 1>, {blocks, sums_threads},
+      args, out, g, static_cast<const C*>(log_sums), static_cast<C>(log_factor), to);
 }
 
 }  // namespace
@@ -147,11 +156,16 @@ void AttentionGrad::cuda(const AttentionArgs& args, const HeadMatrices& out, con
   const bool on_tensor_cores = fits_mma(args, {&g, &dq, &dk, &dv});
   choose_tiles(args, [&]<typename T, int D>() {
     using C = Arithmetic<T>;
-    const DeviceWorkspace memory(static_cast<std::size_t>(args.heads * args.queries) * sizeof(RowSums<C>));
+    const auto count = static_cast<std::size_t>(args.heads * summed_rows(static_cast<int>(args.queries)));
+    const DeviceWorkspace memory(count / 2 * sizeof(RowSums<C>));
     auto* const row_sums = memory.as<RowSums<C>>();
     sum_rows<T>(args, out, g, log_sums, on_tensor_cores ? std::numbers::log2e : 1, row_sums);
     if constexpr (sizeof(T) == 2) {
-      if (on_tensor_cores) return attention_mma_grad(args, row_sums, g, dq, dk, dv);
+      if (on_tensor_cores) {
+        if (!attention_wgmma_grad(args, row_sums, g, dq, dk, dv))
+          attention_mma_grad(args, row_sums, g, dq, dk, dv);
+        return;
+      }
     }
     const GradArgs<T> all{args, g, dq, dk, dv, row_sums, static_cast<C>(args.scale)};
     const auto blocks = [&](std::int64_t rows) {

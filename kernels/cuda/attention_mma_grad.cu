@@ -38,11 +38,13 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dq_kernel(const __gr
   const int least = sight.end(first + row),
             most = first + row < sight.queries ? sight.end(min(first + row + 16 * m, sight.queries) - 1) : 0;
 
-  RowSums<float> sums[m][2];
+  float log_sum[m][2], mean[m][2];
 #pragma unroll
   for (int i = 0; i < 2 * m; ++i) {
     const int query = min(first + row + i / 2 * 16 + lane / 4 + i % 2 * 8, sight.queries - 1);
-    sums[i / 2][i % 2] = x.row_sums[std::int64_t{head} * sight.queries + query];
+    const auto& two = *row_sums_at(x.row_sums, head, sight.queries, query);
+    log_sum[i / 2][i % 2] = two.log_sum[query % 2];
+    mean[i / 2][i % 2] = two.mean[query % 2];
   }
   if (blocks > 0) {
     copy_tile<query_rows, threads>(q, Rows<T>(a, a.q, head, a.queries, a.width), first);
@@ -68,12 +70,11 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dq_kernel(const __gr
 #pragma unroll
     for (int i = 0; i < 2 * m; ++i) {
       const int end = sight.end(first + row + i / 2 * 16 + lane / 4 + i % 2 * 8) - j * n - lane % 4 * 2;
-      const auto [log_sum, mean] = sums[i / 2][i % 2];
 #pragma unroll
       for (int c = 0; c < 2 * (n / 8); ++c) {
         float& of_score = s[i / 2][c / 2][i % 2 * 2 + c % 2];
-        of_score =
-            fast_exp2(of_score * x.scale_of_2 - log_sum) * (dp[i / 2][c / 2][i % 2 * 2 + c % 2] - mean);
+        of_score = fast_exp2(of_score * x.scale_of_2 - log_sum[i / 2][i % 2]) *
+                   (dp[i / 2][c / 2][i % 2 * 2 + c % 2] - mean[i / 2][i % 2]);
         if (masks && c / 2 * 8 + c % 2 >= end) of_score = 0;
       }
     }
@@ -115,10 +116,10 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dkv_kernel(const __g
   const auto copy = [&](int j) {
     copy_tile<n, threads>(q.behind(j % 2 * n), queries, j * n);
     copy_tile<n, threads>(g.behind(j % 2 * n), gradients, j * n);
-    if (threadIdx.x < n) {
-      const int query = j * n + static_cast<int>(threadIdx.x);
-      cp_async_8(sums + j % 2 * n + threadIdx.x, x.row_sums + std::int64_t{head} * sight.queries + query,
-                 query < sight.queries);
+    if (threadIdx.x < n / 2) {
+      const int pair = static_cast<int>(threadIdx.x);
+      cp_async_16(sums + j % 2 * n / 2 + pair, row_sums_at(x.row_sums, head, sight.queries, j * n + 2 * pair),
+                  true);
     }
   };
   if (from < blocks) {
@@ -140,7 +141,7 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dkv_kernel(const __g
     const bool masks = j * n < all;
 #pragma unroll
     for (int c = 0; c < n / 8; ++c) {
-      const auto two = load_pack<2>(sums + j % 2 * n + c * 8 + lane % 4 * 2);  // neighbouring queries
+      const auto two = sums[(j % 2 * n + c * 8) / 2 + lane % 4];
 #pragma unroll
       for (int i = 0; i < 2 * m; ++i) {
         const int least_query =
@@ -148,8 +149,8 @@ __global__ void __launch_bounds__(threads, 2) attention_mma_dkv_kernel(const __g
 #pragma unroll
         for (int e = 0; e < 2; ++e) {
           float &p = s[i / 2][c][i % 2 * 2 + e], &ds = dp[i / 2][c][i % 2 * 2 + e];
-          p = fast_exp2(p * x.scale_of_2 - two.at[e].log_sum);
-          ds = p * (ds - two.at[e].mean);
+          p = fast_exp2(p * x.scale_of_2 - two.log_sum[e]);
+          ds = p * (ds - two.mean[e]);
           if (masks && c * 8 + e < least_query) p = ds = 0;
         }
       }
@@ -183,7 +184,7 @@ void start(const GradArgs& x) {
   start(attention_mma_dq_kernel<T, D>, x, x.a.queries, query_rows, (2 * query_rows + 4 * query_keys) * row);
   constexpr int keys = KeyBlock<D>::rows, queries = KeyBlock<D>::n;
   start(attention_mma_dkv_kernel<T, D>, x, x.a.keys, keys,
-        (2 * keys + 4 * queries) * row + 2 * queries * sizeof(RowSums<float>));
+        (2 * keys + 4 * queries) * row + queries * sizeof(RowSums<float>));
 }
 
 }  // namespace

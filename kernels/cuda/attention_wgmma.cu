@@ -5,15 +5,13 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
-#include <numeric>
 
-#include "kernels/cuda/attention_mma.cuh"
-#include "kernels/cuda/wgmma.cuh"
+#include "kernels/cuda/attention_wgmma.cuh"
 
 namespace tutti::kernels {
 namespace {
 
-constexpr int group_rows = 64, group_threads = 128, n = 128;  // of a warpgroup; keys at a time
+constexpr int n = 128;  // keys at a time
 
 template <int D>
 struct Form {
@@ -37,17 +35,6 @@ struct Args {
   TensorMap q, k, v;
   float scale;  // of powers of 2
   float* log_sums;
-};
-
-// A place in a ring, and the parity of the round.
-template <int stages>
-struct RingPlace {
-  int stage = 0;
-  unsigned parity = 0;
-
-  __device__ RingPlace next() const {
-    return {stage + 1 == stages ? 0 : stage + 1, stage + 1 == stages ? parity ^ 1 : parity};
-  }
 };
 
 // f(head, first query) of this block's tiles. Where those at the end of a head see the most, each comes with one from its
@@ -309,22 +296,6 @@ __global__ void __launch_bounds__(has_wgmma ? Form<D>::threads : 32, 1)
       make_tiles<T, D>(x, memory, sight);
     }
   }
-}
-
-// What all strides of the batch are multiples of becomes the unit of the last dimension, so that any batch has one map;
-// `strides` are then those in units.
-std::optional<TensorMap> map_of(const AttentionArgs& args, HeadMatrices& x, std::int64_t columns,
-                                std::int64_t rows, int box_rows) {
-  std::int64_t unit = 0, last = 0;
-  for (int d = 0; d < args.batch.rank; ++d) {
-    if (args.batch.sizes[d] == 1) x.strides[d] = 0;
-    if (x.strides[d] < 0) return std::nullopt;
-    unit = std::gcd(unit, x.strides[d]);
-    last += (args.batch.sizes[d] - 1) * x.strides[d];
-  }
-  if (unit == 0) unit = 8;
-  for (int d = 0; d < args.batch.rank; ++d) x.strides[d] /= unit;
-  return tensor_map(x.data, {columns, rows, last / unit + 1, x.ld, unit}, box_rows);
 }
 
 template <typename T, int D>

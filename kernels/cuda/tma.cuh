@@ -58,6 +58,15 @@ __device__ __forceinline__ void load_box(void* to, const TensorMap& map, int col
       : "memory");
 }
 
+// Neighbouring bytes, a multiple of 16 and aligned to it.
+__device__ __forceinline__ void load_bytes(void* to, const void* from, unsigned bytes, Barrier& barrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+          shared_address(to)),
+      "l"(from), "r"(bytes), "r"(shared_address(&barrier))
+      : "memory");
+}
+
 // Barriers between warps of a block by number, 0 being __syncthreads': each waits or arrives `threads` in all.
 __device__ __forceinline__ void sync_threads(int number, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(number), "r"(threads) : "memory");

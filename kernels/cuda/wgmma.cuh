@@ -69,13 +69,28 @@ __device__ __forceinline__ void give_registers() {
                   "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
 // clang-format on
 
-// c = a b^T or, with `adds`, c += a b^T; a [64, 16], b [128, 16].
+// c = a b^T or, with `adds`, c += a b^T; a [64, 16], b [n, 16].
 template <typename T, bool adds>
 __device__ __forceinline__ void wgmma_transposed(float (&c)[16][4], std::uint64_t a, std::uint64_t b) {
 #define TUTTI_WGMMA(type)                                                                                \
   asm volatile("{.reg .pred p; setp.ne.b32 p, %66, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32." type \
                "." type " {" TUTTI_R64 "}, %64, %65, p, 1, 1, 0, 0;}"                                    \
                : TUTTI_C32(0), TUTTI_C32(8)                                                              \
+               : "l"(a), "l"(b), "n"(adds ? 1 : 0))
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    TUTTI_WGMMA("bf16");
+  } else {
+    TUTTI_WGMMA("f16");
+  }
+#undef TUTTI_WGMMA
+}
+
+template <typename T, bool adds>
+__device__ __forceinline__ void wgmma_transposed(float (&c)[8][4], std::uint64_t a, std::uint64_t b) {
+#define TUTTI_WGMMA(type)                                                                               \
+  asm volatile("{.reg .pred p; setp.ne.b32 p, %34, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32." type \
+               "." type " {" TUTTI_R32 "}, %32, %33, p, 1, 1, 0, 0;}"                                   \
+               : TUTTI_C32(0)                                                                           \
                : "l"(a), "l"(b), "n"(adds ? 1 : 0))
   if constexpr (std::is_same_v<T, bfloat16>) {
     TUTTI_WGMMA("bf16");

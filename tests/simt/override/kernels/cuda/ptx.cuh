@@ -92,9 +92,6 @@ inline void ldmatrix_x4_trans(unsigned (&to)[4], const void* row, unsigned flip,
 inline void cp_async_16(void* shared, const void* global, bool inside) {
   ptx::copy(shared, global, 16, inside);
 }
-inline void cp_async_8(void* shared, const void* global, bool inside) {
-  ptx::copy(shared, global, 8, inside);
-}
 inline void cp_async_commit() { ptx::copies().groups.emplace_back(); }
 template <int groups>
 void cp_async_wait() {

@@ -118,6 +118,19 @@ inline void load_box(void* to, const TensorMap& map, int column, int row, int pl
   if (boxes.waiting > 0) tma::bring(barrier);
 }
 
+inline void load_bytes(void* to, const void* from, unsigned bytes, Barrier& barrier) {
+  if ((std::bit_cast<std::uintptr_t>(to) | std::bit_cast<std::uintptr_t>(from) | bytes) % 16 != 0)
+    simt::fail("cp.async.bulk: a misaligned address");
+  std::memset(to, 0xff, bytes);
+  auto& boxes = tma::boxes()[&barrier];
+  boxes.coming.emplace_back([=, &barrier] {
+    std::memcpy(to, from, bytes);
+    barrier.pieces = static_cast<std::int16_t>(barrier.pieces - bytes / 16);
+    tma::end_phase(barrier);
+  });
+  if (boxes.waiting > 0) tma::bring(barrier);
+}
+
 inline void sync_threads(int number, int threads) {
   auto& barrier = tma::numbered(number);
   const unsigned round = barrier.rounds;

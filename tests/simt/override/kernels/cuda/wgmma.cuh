@@ -102,8 +102,8 @@ void take_registers() {}
 template <int>
 void give_registers() {}
 
-template <typename T, bool adds>
-void wgmma_transposed(float (&c)[16][4], std::uint64_t a, std::uint64_t b) {
+template <typename T, bool adds, int n>
+void wgmma_transposed(float (&c)[n][4], std::uint64_t a, std::uint64_t b) {
   wgmma_parts::begin([&c, a, b] {
     if (!adds) std::memset(&c, 0, sizeof c);
     const wgmma_parts::Descriptor left(a), right(b);
