@@ -157,6 +157,12 @@ void add_train(CLI::App& app, TrainSettings& train) {
       app, "--dtype", train.dtype, floats,
       "Type of the parameters, inputs and gradients; optimizers keep 16-bit ones in f32 as well");
   app.add_flag("--graph", train.graph, "On a GPU, capture a step and replay it; on one rank");
+  app.add_option(
+         "--text", train.text,
+         "Train the GPT on the bytes of FILE, others at each step; if not given, on the same random tokens")
+      ->check(CLI::ExistingFile)
+      ->default_str("")
+      ->type_name("FILE");
   app.add_option("--save", train.save,
                  "Write the model and the data to FILE, as safetensors, before the first step")
       ->default_str("")

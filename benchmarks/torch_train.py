@@ -38,6 +38,18 @@ def start(a):
     return model.to(a.device), inputs.to(a.device), targets.to(a.device)
 
 
+def text_of(a):
+    """Inputs and targets of a step, as tutti-bench train --text has them: sequence i begins at byte 104729 i, in the round."""
+    text = torch.frombuffer(bytearray(open(a.text, "rb").read()), dtype=torch.uint8).long()
+
+    def batch(step):
+        numbers = step * a.micro_batch + torch.arange(a.micro_batch)
+        places = (numbers * 104729 % (len(text) - a.context - 1))[:, None] + torch.arange(a.context)
+        return text[places], text[places + 1]
+
+    return batch
+
+
 def replayed(step):
     """`step` as a CUDA graph; it has to have run before."""
     side = torch.cuda.Stream()
@@ -70,6 +82,7 @@ def main():
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="f32", choices=["f32", "bf16", "f16"])
     parser.add_argument("--graph", action="store_true", help="capture a step in a CUDA graph and replay it")
+    parser.add_argument("--text", help="train the GPT on the bytes of this file, others at each step")
     parser.add_argument("--load", help="begin from what tutti-bench train wrote by --save")
     parser.add_argument("--json", help="also write the result to a file")
     a = parser.parse_args()
@@ -89,8 +102,12 @@ def main():
         return loss.detach()  # else its graph would tie the next step to this one's stream
 
     on_gpu = a.device.startswith("cuda")
+    read = text_of(a) if a.text else None
     seconds, losses = [], []
     for i in range(a.warmup + a.steps):
+        if read:
+            for to, new in zip((inputs, targets), read(i)):
+                to.copy_(new)
         if a.graph and i == 1:
             step = replayed(step)
         begin = time.monotonic()
@@ -100,7 +117,7 @@ def main():
         seconds.append(time.monotonic() - begin)
         losses.append(loss.item())
     seconds = [s * 1e3 for s in seconds[a.warmup :]]
-    row = {"step_ms": statistics.median(seconds), "first_loss": losses[0], "last_loss": losses[-1]}
+    row = {"step_ms": statistics.median(seconds), "first_loss": losses[0], "last_loss": losses[-1], "losses": losses}
     peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"# PyTorch {torch.__version__}, {a.model}, {a.device}, {a.threads} threads; median (least to most)")
     print(f"step: {row['step_ms']:.2f} ms ({min(seconds):.2f} to {max(seconds):.2f})")

@@ -91,6 +91,7 @@ nlohmann::json row_of(const Trainee& trainee, const std::vector<double>& seconds
   nlohmann::json row{{"order", trainee.order() == ReduceOrder::tree ? "tree" : "any"},
                      {"first_loss", trainee.first_loss()},
                      {"last_loss", trainee.loss()},
+                     {"losses", trainee.losses()},
                      {"buckets", stats.buckets},
                      {"parameter_bytes", stats.parameter_bytes},
                      {"gradient_bytes", stats.gradient_bytes},

@@ -24,6 +24,7 @@ struct TrainSettings {
   std::string device = "cpu";
   DType dtype = DType::f32;
   bool graph = false;
+  std::string text;  // a file whose bytes a gpt is trained on
   std::string save;  // a file for the model and the data before the first step
 };
 

@@ -1,6 +1,9 @@
 #include "benchmarks/trainee.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <fstream>
 #include <iterator>
 
 #include "benchmarks/models.h"
@@ -8,6 +11,7 @@
 #include "tutti/core/cuda.h"
 #include "tutti/core/error.h"
 #include "tutti/nn/loss.h"
+#include "tutti/tensor/creation.h"
 #include "tutti/tensor/random.h"
 
 namespace tutti::bench {
@@ -22,6 +26,15 @@ Shard shard_of(const std::string& name) {
 Device device_of(const Communicator& comm, const TrainSettings& train) {
   return train.device == "cuda" && comm.size() > 1 ? Device::cuda(comm.rank() % Device::cuda_count())
                                                    : Device::parse(train.device);
+}
+
+// All of a file.
+std::string read_all(const std::string& path) {
+  if (path.empty()) return {};
+  std::ifstream file(path, std::ios::binary);
+  std::string all(std::istreambuf_iterator<char>(file), {});
+  if (!file) throw ConfigError(fmt::format("train: cannot read {}", path));
+  return all;
 }
 
 }  // namespace
@@ -44,9 +57,18 @@ std::int64_t units_of(const TrainSettings& train) {
 const char* unit_of(const TrainSettings& train) { return train.model == "gpt" ? "tokens" : "images"; }
 
 Trainee::Trainee(Communicator& comm, const TrainSettings& train, ReduceOrder order)
-    : device_(device_of(comm, train)), model_(make_model(train)), order_(order) {
+    : device_(device_of(comm, train)),
+      model_(make_model(train)),
+      order_(order),
+      ranks_(comm.logical_ranks()),
+      text_(read_all(train.text)) {
+  if (!train.text.empty() && (train.model != "gpt" || train.vocabulary < 256 ||
+                              static_cast<std::int64_t>(text_.size()) < train.context + 2)) {
+    throw ConfigError(
+        "train: --text is for a gpt with a vocabulary of 256 or more, and is longer than its context");
+  }
   model_->to(device_).to(train.dtype);
-  for (const int v : comm.logical_ranks()) {
+  for (const int v : ranks_) {
     const auto [inputs, targets] = micro_batch_of(v, train);
     batches_.push_back({train.model == "gpt" ? inputs.to(device_) : inputs.to(device_).to(train.dtype),
                         targets.to(device_)});
@@ -72,7 +94,30 @@ void Trainee::alone() {
   optimizer_->step();
 }
 
+// The sequence with number i begins at byte 104729 i, in the round.
+void Trainee::read_text() {
+  const auto ranks = ranks_.count();
+  auto batch = batches_.begin();
+  for (const int v : ranks_) {
+    const std::int64_t rows = batch->inputs.size(0), context = batch->inputs.size(1);
+    std::vector<std::int64_t> inputs, targets;
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const std::int64_t number = (steps_ * ranks + v) * rows + row;
+      const auto* begin =
+          text_.data() + number * 104729 % (static_cast<std::int64_t>(text_.size()) - context - 1);
+      for (std::int64_t i = 0; i < context; ++i) {
+        inputs.push_back(static_cast<unsigned char>(begin[i]));
+        targets.push_back(static_cast<unsigned char>(begin[i + 1]));
+      }
+    }
+    batch->inputs.copy_(from(inputs, {rows, context}, device_));
+    batch->targets.copy_(from(targets, {rows, context}, device_));
+    ++batch;
+  }
+}
+
 void Trainee::step() {
+  if (!text_.empty()) read_text();
   if (!parallel_) {
     if (graph_) {
       graph_->replay();
@@ -92,6 +137,7 @@ void Trainee::step() {
   }
   if (device_.is_cuda()) cuda::synchronize(device_);
   if (++steps_ == 1) first_loss_ = loss();
+  if (!text_.empty()) losses_.push_back(loss());
 }
 
 double Trainee::loss() const { return parallel_ ? parallel_->loss() : loss_.to(DType::f64).item<double>(); }

@@ -7,7 +7,8 @@ A round is a run of each, of --steps steps after --warmup; its figure is the med
 over rounds, with the least and the most, and how many times faster Tutti is. PyTorch runs as installed; with memory that is
 kept by malloc ("kept"), which spares it page faults; so for images with channels last; and with --compile by torch.compile.
 All begin from the same file, so their losses have to agree. On a GPU (--device cuda) PyTorch runs as it is, in a CUDA graph
-with --graph (as Tutti then does too), and by torch.compile; peak MB is of the GPU's memory.
+with --graph (as Tutti then does too), and by torch.compile; peak MB is of the GPU's memory. With --text each step has other
+bytes of a file, and printed is how far the losses of a step are from PyTorch's, the mean over all steps.
 """
 
 import argparse
@@ -54,6 +55,7 @@ def main():
     parser.add_argument("--dtype", default="f32", choices=["f32", "bf16", "f16"])
     parser.add_argument("--graph", action="store_true", help="on a GPU, steps captured in a graph")
     parser.add_argument("--compile", action="store_true", help="torch.compile too")
+    parser.add_argument("--text", help="train a GPT on the bytes of this file")
     parser.add_argument("--json", help="also write all results to a file")
     shape = {"steps": 20, "warmup": 5, "micro-batch": 0, "layers": 6, "width": 384, "heads": 6, "context": 256}
     shape |= {"vocabulary": 256}
@@ -63,6 +65,7 @@ def main():
     given.micro_batch = given.micro_batch or {"gpt": 4, "cnn": 64}.get(given.model, 128)
     options = [text for name in shape for text in (f"--{name}", str(getattr(given, name.replace("-", "_"))))]
     options += ["--model", given.model, "--device", given.device, "--dtype", given.dtype]
+    options += ["--text", given.text] if given.text else []
 
     with tempfile.TemporaryDirectory() as directory:
         begin = os.path.join(directory, "begin.safetensors")
@@ -85,7 +88,12 @@ def main():
     if given.json:
         with open(given.json, "w") as file:
             json.dump(documents, file, indent=2)
-    check_losses(documents)
+    if not given.text:
+        return check_losses(documents)
+    losses = {name: runs[-1]["rows"][0]["losses"] for name, runs in documents.items()}
+    for name, values in losses.items():
+        apart = statistics.mean(abs(x - y) for x, y in zip(values, losses["pytorch"]))
+        print(f"{name:<22} loss: {values[0]:.4f} at first, {statistics.mean(values[-10:]):.4f} in the last 10, {apart:.4f} from pytorch's")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "autograd/mixed.h"
@@ -62,6 +63,27 @@ Tensor heads_within_rows(const Shape& batch, std::int64_t rows, std::int64_t col
   return transpose(empty(shape, options), -3, -2);
 }
 
+bool lie_in_one(const Tensor& a, const Tensor& b) {
+  return a.storage() == b.storage() && a.shape() == b.shape() && a.strides() == b.strides();
+}
+
+// What becomes the gradients of q, k and v. Of parts of one projection they lie side by side: `split` has nothing to join.
+std::array<Tensor, 3> empty_gradients(const Tensor& q, const Tensor& k, const Tensor& v, const Shape& batch) {
+  const TensorOptions options{q.dtype(), q.device()};
+  if (batch.rank() == 0 || batch_of(q.shape()) != batch || !lie_in_one(q, k) || !lie_in_one(q, v)) {
+    const auto like = [&](const Tensor& x) {
+      return heads_within_rows(batch, x.size(-2), x.size(-1), options);
+    };
+    return {like(q), like(k), like(v)};
+  }
+  const std::int64_t heads = q.size(-3);
+  Shape three = batch;
+  three[three.rank() - 1] = 3 * heads;
+  const Tensor all = heads_within_rows(three, q.size(-2), q.size(-1), options);
+  const auto part = [&](std::int64_t i) { return all.slice(-3, i * heads, (i + 1) * heads); };
+  return {part(0), part(1), part(2)};
+}
+
 Tensor fused(const Tensor& q, const Tensor& k, const Tensor& v, const Shape& batch, bool causal,
              double scale) {
   const TensorOptions options{q.dtype(), q.device()};
@@ -81,10 +103,7 @@ Tensor fused(const Tensor& q, const Tensor& k, const Tensor& v, const Shape& bat
   return autograd::record("attention", out, {q, k, v},
                           [=, q = Saved(q), k = Saved(k), v = Saved(v), y = Saved(out),
                            sums = Saved(log_sums)](const Tensor& g, Needs needs) {
-                            const auto like = [&](const Tensor& x) {
-                              return heads_within_rows(batch, x.size(-2), x.size(-1), options);
-                            };
-                            const Tensor dq = like(*q), dk = like(*k), dv = like(*v);
+                            const auto [dq, dk, dv] = empty_gradients(*q, *k, *v, batch);
                             kernels::launch<kernels::AttentionGrad>(
                                 g.device(),
                                 arguments(Heads(*q, batch), Heads(*k, batch), Heads(*v, batch), *q, *k, *v),

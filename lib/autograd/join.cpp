@@ -1,6 +1,8 @@
 // Joining and splitting.
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "tensor/checks.h"
 #include "tutti/autograd/node.h"
 #include "tutti/autograd/shape.h"
@@ -27,6 +29,20 @@ Shape joined_shape(const std::vector<Tensor>& tensors, int dim) {
     shape[dim] += tensor.shape()[dim];
   }
   return shape;
+}
+
+// The pieces as one, where they lie behind each other in one memory.
+std::optional<Tensor> joined_view(const std::vector<Tensor>& pieces, int dim) {
+  const Tensor& first = pieces[0];
+  Shape shape = first.shape();
+  shape[dim] = 0;
+  for (const Tensor& piece : pieces) {
+    if (piece.storage() != first.storage() || piece.strides() != first.strides() ||
+        piece.offset() != first.offset() + shape[dim] * first.strides()[dim])
+      return std::nullopt;
+    shape[dim] += piece.shape()[dim];
+  }
+  return first.as_strided(shape, first.strides(), first.offset());
 }
 
 }  // namespace
@@ -87,7 +103,8 @@ std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim) 
     for (std::size_t i = 0; i < pieces.size(); ++i) {
       if (!pieces[i].defined()) pieces[i] = zeros(shapes[i], options);
     }
-    return Gradients{cat(pieces, d)};
+    const auto joined = joined_view(pieces, d);
+    return Gradients{joined ? *joined : cat(pieces, d)};
   });
 }
 

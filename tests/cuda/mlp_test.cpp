@@ -143,8 +143,8 @@ TEST_F(GpuTest, WithoutGradientsNothingIsKept) {
 // Each epilogue by itself.
 TEST_F(GpuTest, EpiloguesAgreeWithTheirParts) {
   for (const DType dtype : {DType::bf16, DType::f16}) {
-    const Tensor a = small({16, 40}, dtype), b = small({40, 32}, dtype, 1), bias = small({32}, dtype, 2),
-                 before = small({16, 32}, dtype, 3);
+    const Tensor a = small({16, 40}, dtype), b = small({32, 40}, dtype, 1).transpose(0, 1),
+                 bias = small({32}, dtype, 2), before = small({16, 32}, dtype, 3);
     const TensorOptions options{.dtype = dtype, .device = gpu};
     const Tensor plain = matmul(a.to(DType::f32), b.to(DType::f32)), biased = plain + bias.to(DType::f32);
     const Tensor bias_there = bias.to(gpu), before_there = before.to(gpu), kept = empty({16, 32}, options),
