@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "kernels/cuda/grid.cuh"
 #include "tutti/core/dtype.h"
 
 namespace tutti::kernels {
@@ -24,10 +25,12 @@ inline constexpr int in_16_bytes = 16 / sizeof(T);
 
 template <int n, typename T>
 __device__ Pack<T, n> load_pack(const T* from) {
+  expect_aligned(from, sizeof(Pack<T, n>));
   return *reinterpret_cast<const Pack<T, n>*>(from);
 }
 template <typename T, int n>
 __device__ void store_pack(T* to, const Pack<T, n>& values) {
+  expect_aligned(to, sizeof(Pack<T, n>));
   *reinterpret_cast<Pack<T, n>*>(to) = values;
 }
 

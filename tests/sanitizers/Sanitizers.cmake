@@ -14,7 +14,7 @@ if(TUTTI_SANITIZE MATCHES undefined)  # it opens a pipe to find out whether ther
   list(APPEND left_out_tests "FaultStorage.Fault54_NoMoreDescriptors")
 endif()
 list(JOIN left_out_tests ":" filter)
-set(filter "TEST_FILTER" "-${filter}")
+set(filter "-${filter}")
 
 # What the programs of Open MPI do that is not ours: the options for those that mpirun starts.
 if(TUTTI_SANITIZE MATCHES thread)

@@ -4,8 +4,12 @@ list(FILTER tutti_cuda_sources EXCLUDE REGEX "/(matmul|blas_context|lt_choice|te
 file(GLOB simt_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/simt/*.cpp)
 list(FILTER simt_sources EXCLUDE REGEX "_test\\.cpp$")
 list(APPEND tutti_cuda_sources ${simt_sources})
+set(simt_options -Wno-unknown-pragmas -include ${PROJECT_SOURCE_DIR}/tests/simt/language.h)
+if(TUTTI_SANITIZE)  # what is undefined takes as long to look for as kernels to compile; misaligned packs show without it
+  list(APPEND simt_options -fno-sanitize=undefined)
+endif()
 set_source_files_properties(${tutti_cuda_sources} PROPERTIES
   LANGUAGE CXX
   INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR}/tests/simt/override  # before all others
   SKIP_UNITY_BUILD_INCLUSION ON
-  COMPILE_OPTIONS "-Wno-unknown-pragmas;-include;${PROJECT_SOURCE_DIR}/tests/simt/language.h")
+  COMPILE_OPTIONS "${simt_options}")

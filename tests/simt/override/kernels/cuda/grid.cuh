@@ -1,6 +1,8 @@
 // Stands in for kernels/cuda/grid.cuh on a simulated GPU.
 #pragma once
 
+#include <bit>
+#include <cstdint>
 #include <tuple>
 #include <utility>
 
@@ -35,6 +37,10 @@ T& shared() {
 template <typename T>
 T* dynamic_shared() {
   return static_cast<T*>(simt::dynamic_shared());
+}
+
+inline void expect_aligned(const void* address, std::size_t bytes) {
+  if (std::bit_cast<std::uintptr_t>(address) % bytes != 0) simt::fail("a misaligned pack");
 }
 
 }  // namespace tutti::kernels
