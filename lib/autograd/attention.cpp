@@ -70,7 +70,12 @@ bool lie_in_one(const Tensor& a, const Tensor& b) {
 // What becomes the gradients of q, k and v. Of parts of one projection they lie side by side: `split` has nothing to join.
 std::array<Tensor, 3> empty_gradients(const Tensor& q, const Tensor& k, const Tensor& v, const Shape& batch) {
   const TensorOptions options{q.dtype(), q.device()};
-  if (batch.rank() == 0 || batch_of(q.shape()) != batch || !lie_in_one(q, k) || !lie_in_one(q, v)) {
+  const bool in_one =
+      batch.rank() > 0 && batch_of(q.shape()) == batch && lie_in_one(q, k) && lie_in_one(q, v);
+  // A GPU takes aligned operands alone: for a part that is not, it would write to an aligned copy.
+  const auto bytes_of_part =
+      in_one ? static_cast<std::size_t>(q.size(-3) * q.size(-1)) * size_of(q.dtype()) : 0;
+  if (!in_one || bytes_of_part % 16 != 0) {
     const auto like = [&](const Tensor& x) {
       return heads_within_rows(batch, x.size(-2), x.size(-1), options);
     };

@@ -7,6 +7,7 @@
 #include "tutti/autograd/arithmetic.h"
 #include "tutti/autograd/math.h"
 #include "tutti/autograd/reduce.h"
+#include "tutti/autograd/shape.h"
 
 namespace tutti::test {
 namespace {
@@ -159,6 +160,25 @@ TEST_F(GpuTest, AttentionGivesTheSameBits) {
                                                 in[2].slice(0, 1, 2).to(gpu), {.causal = true});
     for (std::size_t i = 0; i < all.size(); ++i) expect_close(again[i], all[i].to(Device::cpu()), 0);
     expect_close(y, all[0].slice(0, 1, 2).to(Device::cpu()), 0);
+  }
+}
+
+// Their gradients lie in one memory, unless parts of it would not be aligned.
+TEST_F(GpuTest, AttentionOfPartsOfOneProjection) {
+  for (const auto& [heads, width] : {std::pair{2, 8}, std::pair{3, 5}, std::pair{1, 1}}) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      SCOPED_TRACE(std::to_string(heads) + " x " + std::to_string(width) + " " + std::string(name_of(dtype)));
+      const auto gradient = [&, h = heads](Tensor all) {
+        all.set_requires_grad();
+        const auto parts = split(all, h, 2);
+        const Tensor y = scaled_dot_product_attention(parts[0].transpose(1, 2), parts[1].transpose(1, 2),
+                                                      parts[2].transpose(1, 2), {.causal = true});
+        y.backward(waves(y.shape(), dtype, 3).to(all.device()));
+        return all.grad();
+      };
+      const Tensor all = waves({2, 9, 3 * heads, width}, dtype);
+      expect_close(gradient(all.to(gpu)), gradient(all.clone()), 4 * tolerance_of(dtype));
+    }
   }
 }
 
