@@ -24,6 +24,7 @@ if(TUTTI_WITH_CUDA)
   if(TUTTI_CUDA STREQUAL SIMULATED)
     include(tests/simt/Simulated.cmake)
   endif()
+  set_source_files_properties(${tutti_cuda_sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)  # each takes long enough
   list(APPEND tutti_sources ${tutti_cuda_sources})
 else()
   set_source_files_properties(${PROJECT_SOURCE_DIR}/kernels/cpu/no_cuda.cpp PROPERTIES
@@ -93,9 +94,11 @@ function(tutti_flags target)
     target_compile_options(${target} PRIVATE
       $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${TUTTI_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
     target_link_options(${target} PRIVATE -fsanitize=${TUTTI_SANITIZE})
-    # Half of the time. Other builds go without, so that every file includes what it uses.
-    if(${target} MATCHES "^(tutti|tutti-bench|tutti-ckpt)$")
-      set_target_properties(${target} PROPERTIES UNITY_BUILD ON)
+    if(NOT target STREQUAL tutti AND NOT TUTTI_FUZZ)  # what calls the library is sooner compiled than it gains
+      target_compile_options(${target} PRIVATE -O0)
+    endif()
+    if(TUTTI_SANITIZE MATCHES undefined)  # a quarter of the time goes into what AddressSanitizer finds as well
+      target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=null,object-size,vptr>)
     endif()
   endif()
 endfunction()

@@ -10,6 +10,15 @@ namespace tutti::kernels {
 
 inline constexpr int lane_count = 16;
 
+// Begins to fetch a row of n elements that is soon needed. While a kernel goes over one row several times no processor guesses that
+// the next one follows; a long row it finds by itself.
+template <typename T>
+TUTTI_INLINE void prefetch_row(const T* row, std::int64_t n) {
+  constexpr auto line = static_cast<std::int64_t>(64 / sizeof(T));
+  if (n > 64 * line) return;
+  for (std::int64_t i = 0; i < n; i += line) __builtin_prefetch(row + i);
+}
+
 // term(i) summed over i in [0, n).
 template <typename T, typename F>
 TUTTI_INLINE T lane_sum(std::int64_t n, F term) {

@@ -85,7 +85,10 @@ void Norm::cpu(const NormRows& of, const Operands& operands) {
           return static_cast<const T*>(rows) + at;
         };
         const T* from = row_of(operands.x);
+        const bool has_next = row + 1 < last;
+        if (has_next) prefetch_row(from + columns, columns);
         if (operands.residual) {
+          if (has_next) prefetch_row(row_of(operands.residual) + columns, columns);
           T* const sum = static_cast<T*>(operands.sum) + row * columns;
           add_row(from, row_of(operands.residual), sum, columns);
           from = sum;
@@ -122,6 +125,10 @@ void NormGrad::cpu(const NormRows& of, const Operands& operands) {
         };
         const T* gradient = row_of(operands.g);
         const T* from = row_of(operands.x);
+        if (row + 1 < last) {
+          prefetch_row(gradient + columns, columns);
+          prefetch_row(from + columns, columns);
+        }
         const T m = static_cast<const T*>(operands.mean)[row];
         const T r = static_cast<const T*>(operands.rstd)[row];
         if (operands.dx) {

@@ -45,6 +45,7 @@ void forward(bool logarithm, const void* from, void* to, std::int64_t rows, std:
     for (std::int64_t row = first; row < last; ++row) {
       const T* x = static_cast<const T*>(from) + row * columns;
       T* out = static_cast<T*>(to) + row * columns;
+      if (row + 1 < last) prefetch_row(x + columns, columns);
       const std::int64_t seen = causal_rows > 0 ? row % causal_rows + 1 + columns - causal_rows : columns;
       const std::int64_t n = std::clamp<std::int64_t>(seen, 0, columns);
       if (n > 0) logarithm ? log_softmax_row(x, out, n) : softmax_row(x, out, n);
@@ -59,7 +60,12 @@ void backward(bool logarithm, const void* g, const void* y, void* out, std::int6
   const auto f = logarithm ? log_softmax_grad_row<T> : softmax_grad_row<T>;
   parallel_for(rows, piece_rows(columns), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t at = first * columns; at < last * columns; at += columns) {
-      f(static_cast<const T*>(g) + at, static_cast<const T*>(y) + at, static_cast<T*>(out) + at, columns);
+      const T *row_of_g = static_cast<const T*>(g) + at, *row_of_y = static_cast<const T*>(y) + at;
+      if (at + columns < last * columns) {
+        prefetch_row(row_of_g + columns, columns);
+        prefetch_row(row_of_y + columns, columns);
+      }
+      f(row_of_g, row_of_y, static_cast<T*>(out) + at, columns);
     }
   });
 }

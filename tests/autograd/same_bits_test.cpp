@@ -24,7 +24,7 @@ class Maker {
     ++seed_;
     std::vector<double> values(static_cast<std::size_t>(shape.numel()));
     // Exactly as they are in either type.
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = testing::rough_value<float>(seed_, i);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = test::rough_value<float>(seed_, i);
     for (double& x : values) x = static_cast<float>(x * 0.01);
     memory.detach().copy_(from(values, shape));
     return memory;

@@ -9,6 +9,7 @@
 
 #include "tests/checkpoint/parts.h"
 #include "tests/support/files.h"
+#include "tests/support/message_of.h"
 #include "tests/support/ranks.h"
 #include "tutti/checkpoint/checkpointer.h"
 #include "tutti/checkpoint/safetensors.h"
@@ -83,7 +84,8 @@ TEST_F(CheckpointTest, ReadsAnySlice) {
   EXPECT_THROW(checkpoint.read("model.w", -1, two), ShapeError);
   std::vector<double> doubles(2);
   EXPECT_THROW(checkpoint.read("model.w", 0, doubles), DTypeError);
-  EXPECT_THAT(message_of([&] { checkpoint.read("model.x"); }), HasSubstr("has no tensor \"model.x\""));
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoint.read("model.x"); }),
+              HasSubstr("has no tensor \"model.x\""));
 }
 
 TEST_F(CheckpointTest, VerifyNamesWhatIsDamaged) {
@@ -112,7 +114,7 @@ TEST_F(CheckpointTest, IsSavedAndLoadedByItself) {
   for (const bool single : {false, true}) {
     save(2, {.steps = 3, .single_file = single});
     EXPECT_EQ(fs::exists(one_ + "/model.safetensors"), single);
-    EXPECT_THAT(message_of([&] { save(2); }), HasSubstr("one is there already"));
+    EXPECT_THAT(message_of<CheckpointError>([&] { save(2); }), HasSubstr("one is there already"));
     EXPECT_EQ(test::files_in(directory_.path()), 1u) << "and nothing beside it";
     test::on_ranks(3, [&](Communicator& world) {
       world.set_logical_ranks(4);
@@ -128,8 +130,10 @@ TEST_F(CheckpointTest, IsSavedAndLoadedByItself) {
   const TrainState state{model_, loader_};
   checkpoint::save(state, one_ + "/");
   EXPECT_EQ(checkpoint::load(state, one_), 0);
-  EXPECT_THAT(message_of([&] { checkpoint::save(state, directory_ / "none/one"); }), HasSubstr("none"));
-  EXPECT_THAT(message_of([&] { checkpoint::load(state, directory_ / "two"); }), HasSubstr("two"));
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoint::save(state, directory_ / "none/one"); }),
+              HasSubstr("none"));
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoint::load(state, directory_ / "two"); }),
+              HasSubstr("two"));
 }
 
 TEST_F(CheckpointTest, ListsThoseOfARun) {

@@ -8,6 +8,7 @@
 
 #include "tests/checkpoint/parts.h"
 #include "tests/support/files.h"
+#include "tests/support/message_of.h"
 #include "tutti/checkpoint/checkpoint.h"
 #include "tutti/checkpoint/safetensors.h"
 #include "tutti/comm/world.h"
@@ -121,7 +122,7 @@ TEST_F(CheckpointerTest, ReplacesACheckpointOfTheSameStep) {
 TEST_F(CheckpointerTest, DoesNotMixWithALaterRun) {
   Checkpointer checkpoints(run_, world_);
   save_steps(checkpoints, {499});
-  EXPECT_THAT(message_of([&] { checkpoints.save_now(99, state_); }),
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoints.save_now(99, state_); }),
               HasSubstr("holds step 500, later than 100"));
   EXPECT_THAT(names(), ElementsAre("step-0000000500"));
 }
@@ -189,7 +190,7 @@ TEST_F(CheckpointerTest, DoesNotStartAfreshWhenAllAreDamaged) {
   fs::copy_file(run_ + "/step-0000000100/train.safetensors", run_ + "/step-0000000200/train.safetensors",
                 fs::copy_options::overwrite_existing);
   fill(-1);
-  EXPECT_THAT(message_of([&] { checkpoints.restore(state_); }),
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoints.restore(state_); }),
               AllOf(HasSubstr("every checkpoint in"), HasSubstr("step-0000000100/model.safetensors"),
                     HasSubstr("step-0000000200/train.safetensors")));
   EXPECT_TRUE(holds(-1));
@@ -201,7 +202,7 @@ TEST_F(CheckpointerTest, NamesTheDifferencesToAnotherModel) {
   test::Part other("model", {{"fc.weight", zeros({5, 3})}, {"head.weight", zeros({2})}});
   const TrainState state{other, optimizer_, loader_};
   fill(-1);
-  EXPECT_THAT(message_of([&] { checkpoints.restore(state); }),
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoints.restore(state); }),
               AllOf(HasSubstr("step-0000000100 does not fit"), HasSubstr("missing: model.head.weight"),
                     HasSubstr("unexpected: model.fc.bias"),
                     HasSubstr("model.fc.weight is [5, 3], the state has [4, 3]")));
@@ -214,12 +215,12 @@ TEST_F(CheckpointerTest, LoadsNothingWhenALaterPartDoesNotFit) {
   save_steps(checkpoints, {99});
   fill(-1);
   test::Part other("loader", {{"cursor", zeros({})}});
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(message_of<CheckpointError>([&] {
                 checkpoints.restore(TrainState{model_, optimizer_, other});
               }),
               HasSubstr("missing: data.cursor"));
   EXPECT_TRUE(holds(-1));
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(message_of<CheckpointError>([&] {
                 checkpoints.restore(TrainState{model_, optimizer_});
               }),
               HasSubstr("unexpected: data.position"));
@@ -259,7 +260,7 @@ std::vector<std::string> on_ranks(int size, const std::function<void(Communicato
   std::vector<std::string> messages(ranks.size());
   std::vector<std::thread> threads;
   for (std::size_t r = 0; r < ranks.size(); ++r) {
-    threads.emplace_back([&, r] { messages[r] = message_of([&] { body(ranks[r]); }); });
+    threads.emplace_back([&, r] { messages[r] = message_of<CheckpointError>([&] { body(ranks[r]); }); });
   }
   for (auto& thread : threads) thread.join();
   return messages;

@@ -14,6 +14,7 @@
 
 #include "checkpoint/run_directory.h"
 #include "tests/checkpoint/fault_run.h"
+#include "tests/support/message_of.h"
 #include "tutti/core/threads.h"
 
 namespace tutti {
@@ -139,7 +140,8 @@ TEST_F(FaultConcurrency, Fault63_ASecondSaverIsRefused) {
   save(100);
   {
     const SaverLock other((Directory(run_)));
-    EXPECT_THAT(message_of([&] { save(200); }), HasSubstr("another run is saving in " + run_));
+    EXPECT_THAT(message_of<CheckpointError>([&] { save(200); }),
+                HasSubstr("another run is saving in " + run_));
   }
   EXPECT_EQ(restore().steps, 100);
   save(200);
@@ -299,16 +301,17 @@ TEST_F(FaultConcurrency, Fault70_ASaverOfAnEarlierWorldThatWakesUp) {
   for (int round = 0; round < 10; ++round) {
     stale.stop();
     std::int64_t at = 0;
-    std::string message = message_of([&] { at = restore().steps; });
+    std::string message = message_of<CheckpointError>([&] { at = restore().steps; });
     EXPECT_EQ(message, "nothing was thrown");
     EXPECT_GE(at, 1);
-    message = message_of([&] { save(at); });  // in its place
+    message = message_of<CheckpointError>([&] { save(at); });  // in its place
     EXPECT_THAT(message, AnyOf(HasSubstr("nothing was thrown"), HasSubstr("one at a time")));
     stale.go_on();
     std::this_thread::sleep_for(std::chrono::milliseconds(7));
   }
   std::string message = "one at a time";
-  while (message.find("one at a time") != message.npos) message = message_of([&] { save(1'000'000); });
+  while (message.find("one at a time") != message.npos)
+    message = message_of<CheckpointError>([&] { save(1'000'000); });
   EXPECT_EQ(message, "nothing was thrown");
   EXPECT_EQ(stale.end(), 0) << "it was refused";
   EXPECT_EQ(restore().steps, 1'000'000);

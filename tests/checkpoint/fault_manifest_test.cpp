@@ -11,6 +11,7 @@
 
 #include "checkpoint/manifest.h"
 #include "tests/checkpoint/fault_run.h"
+#include "tests/support/message_of.h"
 
 namespace tutti {
 namespace {
@@ -124,7 +125,7 @@ TEST_F(FaultManifest, Fault34_APieceOutsideOfTheShares) {
 
 TEST_F(FaultManifest, Fault34_APieceOfAnotherSizeThanItsFileHas) {
   change_manifest("\"shape\":[4,3]", "\"shape\":[2,3]");
-  EXPECT_THAT(message_of([&] { Checkpoint(in(200)).load(); }),
+  EXPECT_THAT(message_of<CheckpointError>([&] { Checkpoint(in(200)).load(); }),
               AllOf(HasSubstr(shard_0), HasSubstr("in the manifest")));
 }
 
@@ -148,7 +149,7 @@ TEST_F(FaultManifest, Fault36_AnotherShapeOrDtypeThanTheState) {
         std::pair{zeros({4, 3}, {.dtype = DType::bf16}), "model.fc.weight is bf16, the state has f32"}}) {
     test::Part model("model", {{"fc.weight", tensor}, {"fc.bias", zeros({4}, {.dtype = DType::f64})}});
     model.fill(7);
-    EXPECT_THAT(message_of([&] {
+    EXPECT_THAT(message_of<CheckpointError>([&] {
                   Checkpointer(run_, world).restore(TrainState{model, optimizer});
                 }),
                 AllOf(HasSubstr(in(200)), HasSubstr(says)))
@@ -162,7 +163,7 @@ TEST_F(FaultManifest, Fault37_TensorsThatAreMissingOrInSurplus) {
   world.set_logical_ranks(8);
   test::Part model("model", {{"fc.weight", zeros({4, 3})}, {"head", zeros({2})}});
   auto optimizer = test::an_optimizer();
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(message_of<CheckpointError>([&] {
                 Checkpointer(run_, world).restore(TrainState{model, optimizer});
               }),
               AllOf(HasSubstr("missing: model.head"), HasSubstr("unexpected: model.fc.bias")));
@@ -242,8 +243,8 @@ TEST_F(FaultManifest, Fault41_AFileThatChangesWhileItIsOpen) {
     fs::resize_file(in(200, name), 4096);
     flip(in(100, name), fs::file_size(in(100, name)) - 1);
   }
-  EXPECT_THAT(message_of([&] { cut.load(); }), HasSubstr("the file ends here"));
-  EXPECT_THAT(message_of([&] { changed.load(); }), HasSubstr("damaged"));
+  EXPECT_THAT(message_of<CheckpointError>([&] { cut.load(); }), HasSubstr("the file ends here"));
+  EXPECT_THAT(message_of<CheckpointError>([&] { changed.load(); }), HasSubstr("damaged"));
 }
 
 TEST_F(FaultManifest, Fault42_HardLinkedShardsStayAsTheyWere) {
@@ -299,7 +300,7 @@ TEST_F(FaultManifest, Fault46_AFeatureThatIsNotKnown) {
 TEST_F(FaultManifest, Fault47_AllAreDamaged) {
   test::write_file(in(100, manifest), "");
   fs::remove(in(200, shard_1));
-  EXPECT_THAT(message_of([&] { restore(); }),
+  EXPECT_THAT(message_of<CheckpointError>([&] { restore(); }),
               AllOf(HasSubstr("every checkpoint in " + run_ + " is damaged"), HasSubstr(in(200, shard_1)),
                     HasSubstr(in(100, manifest))));
 }

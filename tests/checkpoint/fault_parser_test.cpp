@@ -61,7 +61,7 @@ std::string length_only(std::uint64_t length, const std::string& rest = "{}") {
   return file + rest;
 }
 
-const std::string f32 = tensor("a", "F32", "1", "0,4");
+const std::string f32 = entry("a", "F32", "1", "0,4");
 
 INSTANTIATE_TEST_SUITE_P(
     Length, FaultParser,
@@ -90,12 +90,11 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"Fault21_PolyglotAfterNul", file_of(std::string("{}\0<html>", 9)), "NUL"},
         Broken{"Fault08_Comment", file_of("{/**/}"), "no JSON"},
         Broken{"Fault08_TrailingComma", file_of("{" + f32 + ",}", 4), "no JSON"},
-        Broken{"Fault09_InvalidUtf8", file_of("{" + tensor("\xff", "F32", "1", "0,4") + "}", 4), "UTF-8"},
-        Broken{"Fault09_OverlongUtf8", file_of("{" + tensor("\xc0\xaf", "F32", "1", "0,4") + "}", 4),
+        Broken{"Fault09_InvalidUtf8", file_of("{" + entry("\xff", "F32", "1", "0,4") + "}", 4), "UTF-8"},
+        Broken{"Fault09_OverlongUtf8", file_of("{" + entry("\xc0\xaf", "F32", "1", "0,4") + "}", 4), "UTF-8"},
+        Broken{"Fault09_SurrogateUtf8", file_of("{" + entry("\xed\xa0\x80", "F32", "1", "0,4") + "}", 4),
                "UTF-8"},
-        Broken{"Fault09_SurrogateUtf8", file_of("{" + tensor("\xed\xa0\x80", "F32", "1", "0,4") + "}", 4),
-               "UTF-8"},
-        Broken{"Fault09_LoneSurrogate", file_of("{" + tensor("\\ud800", "F32", "1", "0,4") + "}", 4),
+        Broken{"Fault09_LoneSurrogate", file_of("{" + entry("\\ud800", "F32", "1", "0,4") + "}", 4),
                "surrogate"},
         Broken{"Fault10_DeepArrays", file_of("{\"a\":" + std::string(100'000, '[')),
                "must be an object, not an array"},
@@ -110,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"Fault11_DuplicateTensor", file_of("{" + f32 + "," + f32 + "}", 4),
                "duplicate tensor name \"a\""},
         Broken{"Fault11_DuplicateEmptyTensor",
-               file_of("{" + tensor("a", "F32", "0", "0,0") + "," + tensor("a", "F32", "0", "0,0") + "}"),
+               file_of("{" + entry("a", "F32", "0", "0,0") + "," + entry("a", "F32", "0", "0,0") + "}"),
                "duplicate tensor name \"a\""},
         Broken{"Fault11_DuplicateMetadata", file_of(R"({"__metadata__":{},"__metadata__":{}})"),
                "duplicate key \"__metadata__\""},
@@ -188,14 +187,14 @@ Broken sizes(const char* name, const std::string& tensors, std::size_t data, con
 INSTANTIATE_TEST_SUITE_P(
     Offsets, FaultParser,
     testing::Values(
-        sizes("Fault13_ShapeOverflow", tensor("a", "F32", "4294967296,4294967296", "0,0"), 0,
+        sizes("Fault13_ShapeOverflow", entry("a", "F32", "4294967296,4294967296", "0,0"), 0,
               "overflows 64 bits"),
-        sizes("Fault13_ShapeOverflowsToSize", tensor("a", "U8", "9223372036854775808,2,2", "0,4"), 4,
+        sizes("Fault13_ShapeOverflowsToSize", entry("a", "U8", "9223372036854775808,2,2", "0,4"), 4,
               "overflows 64 bits"),
-        sizes("Fault13_BitsOverflow", tensor("a", "F32", "2305843009213693952", "0,4"), 4,
+        sizes("Fault13_BitsOverflow", entry("a", "F32", "2305843009213693952", "0,4"), 4,
               "overflows 64 bits"),
         sizes("Fault13_ManyDimensions",
-              tensor(
+              entry(
                   "a", "U8",
                   [] {
                     std::string s;
@@ -204,49 +203,49 @@ INSTANTIATE_TEST_SUITE_P(
                   }(),
                   "0,4"),
               4, "overflows 64 bits"),
-        sizes("Fault14_Backwards", tensor("a", "F32", "1", "4,0"), 4, "go backwards"),
-        sizes("Fault20_TooManyBytes", tensor("a", "F32", "1", "0,8"), 8,
+        sizes("Fault14_Backwards", entry("a", "F32", "1", "4,0"), 4, "go backwards"),
+        sizes("Fault20_TooManyBytes", entry("a", "F32", "1", "0,8"), 8,
               "takes 4 bytes, but data_offsets [0, 8] are 8"),
-        sizes("Fault20_TooFewBytes", tensor("a", "F32", "100", "0,4"), 4,
+        sizes("Fault20_TooFewBytes", entry("a", "F32", "100", "0,4"), 4,
               "takes 400 bytes, but data_offsets [0, 4] are 4"),
-        sizes("Fault22_HalfByte", tensor("a", "F4", "3", "0,2"), 2, "does not end on a byte"),
-        sizes("Fault22_SixBits", tensor("a", "F6_E2M3", "3", "0,3"), 3, "does not end on a byte"),
-        sizes("Fault15_Overlap", tensor("a", "F32", "2", "0,8") + "," + tensor("b", "F32", "2", "4,12"), 12,
+        sizes("Fault22_HalfByte", entry("a", "F4", "3", "0,2"), 2, "does not end on a byte"),
+        sizes("Fault22_SixBits", entry("a", "F6_E2M3", "3", "0,3"), 3, "does not end on a byte"),
+        sizes("Fault15_Overlap", entry("a", "F32", "2", "0,8") + "," + entry("b", "F32", "2", "4,12"), 12,
               "tensors overlap"),
-        sizes("Fault16_Alias", tensor("a", "F32", "1", "0,4") + "," + tensor("b", "F32", "1", "0,4"), 4,
+        sizes("Fault16_Alias", entry("a", "F32", "1", "0,4") + "," + entry("b", "F32", "1", "0,4"), 4,
               "tensors overlap"),
-        sizes("Fault17_Hole", tensor("a", "F32", "1", "0,4") + "," + tensor("b", "F32", "1", "8,12"), 12,
+        sizes("Fault17_Hole", entry("a", "F32", "1", "0,4") + "," + entry("b", "F32", "1", "8,12"), 12,
               "there is a hole"),
-        sizes("Fault18_StartsLate", tensor("a", "F32", "1", "4,8"), 8, "there is a hole"),
-        sizes("Fault17_EmptyTensorBeyond", tensor("a", "F32", "0", "4,4"), 0, "there is a hole"),
-        sizes("Fault19_BeyondFile", tensor("a", "F32", "2", "0,8"), 7, "the file has only 7 data bytes"),
-        sizes("Fault19_FarBeyondFile", tensor("a", "U8", "2305843009213693951", "0,2305843009213693951"), 8,
+        sizes("Fault18_StartsLate", entry("a", "F32", "1", "4,8"), 8, "there is a hole"),
+        sizes("Fault17_EmptyTensorBeyond", entry("a", "F32", "0", "4,4"), 0, "there is a hole"),
+        sizes("Fault19_BeyondFile", entry("a", "F32", "2", "0,8"), 7, "the file has only 7 data bytes"),
+        sizes("Fault19_FarBeyondFile", entry("a", "U8", "2305843009213693951", "0,2305843009213693951"), 8,
               "the file has only 8 data bytes"),
-        sizes("Fault21_TrailingByte", tensor("a", "F32", "1", "0,4"), 5, "1 bytes follow the last tensor"),
+        sizes("Fault21_TrailingByte", entry("a", "F32", "1", "0,4"), 5, "1 bytes follow the last tensor"),
         sizes("Fault21_TrailingBytesAfterNothing", "", 16, "16 bytes follow the last tensor")),
     [](const auto& info) { return info.param.name; });
 
 TEST(FaultParserHeader, Fault09_AnEscapedNulInANameIsAName) {
-  const auto header = parse(file_of("{" + tensor("a\\u0000b", "U8", "0", "0,0") + "}"));
+  const auto header = parse(file_of("{" + entry("a\\u0000b", "U8", "0", "0,0") + "}"));
   EXPECT_EQ(header.entries[0].name, std::string("a\0b", 3));
 }
 
 TEST(FaultParserHeader, Fault10_ManyTinyTensorsAreRead) {
   std::string header = "{";
-  for (int i = 0; i < 200'000; ++i) header += tensor(std::to_string(i), "U8", "0", "0,0") + ",";
+  for (int i = 0; i < 200'000; ++i) header += entry(std::to_string(i), "U8", "0", "0,0") + ",";
   header.back() = '}';
   EXPECT_EQ(parse(file_of(header)).entries.size(), 200'000u);
 }
 
 TEST(FaultParserHeader, Fault10_ALongNameIsRead) {
   const std::string name(20'000'000, 'x');
-  EXPECT_EQ(parse(file_of("{" + tensor(name, "U8", "0", "0,0") + "}")).entries[0].name, name);
+  EXPECT_EQ(parse(file_of("{" + entry(name, "U8", "0", "0,0") + "}")).entries[0].name, name);
 }
 
 // A double would have made them even.
 TEST(FaultParserHeader, Fault12_NumbersAbove53BitsAreExact) {
-  const auto header = parse(file_of("{" + tensor("a", "U8", "0,9007199254740993", "0,0") + "," +
-                                    tensor("b", "U8", "18446744073709551615,0", "0,0") + "}"));
+  const auto header = parse(file_of("{" + entry("a", "U8", "0,9007199254740993", "0,0") + "," +
+                                    entry("b", "U8", "18446744073709551615,0", "0,0") + "}"));
   EXPECT_EQ(header.entries[0].shape[1], 9007199254740993u);
   EXPECT_EQ(header.entries[1].shape[0], 18446744073709551615u);
 }
@@ -254,7 +253,7 @@ TEST(FaultParserHeader, Fault12_NumbersAbove53BitsAreExact) {
 // One range of a small file would be as many tensors in memory.
 TEST(FaultParserHeader, Fault16_ManyAliasesAreRefused) {
   std::string header = "{";
-  for (int i = 0; i < 10'000; ++i) header += tensor(std::to_string(i), "U8", "1048576", "0,1048576") + ",";
+  for (int i = 0; i < 10'000; ++i) header += entry(std::to_string(i), "U8", "1048576", "0,1048576") + ",";
   header.back() = '}';
   EXPECT_THAT([&] { parse(file_of(header, 1 << 20)); },
               ThrowsMessage<CheckpointError>(HasSubstr("tensors overlap")));
@@ -265,7 +264,7 @@ TEST(FaultParserFile, Fault13_HugeSizesBesideZeroAreListedAndNotRead) {
   const test::TemporaryDirectory directory;
   for (const char* shape :
        {"0,4611686018427387904,4611686018427387904", "0,9223372036854775808", "0,4611686018427387904"}) {
-    test::write_file(directory / "x", file_of("{" + tensor("x", "F32", shape, "0,0") + "}"));
+    test::write_file(directory / "x", file_of("{" + entry("x", "F32", shape, "0,0") + "}"));
     EXPECT_EQ(Reader(directory / "x").entries().size(), 1u);
     EXPECT_THAT([&] { load(directory / "x"); },
                 ThrowsMessage<CheckpointError>(HasSubstr("its sizes overflow 63 bits")));
@@ -275,7 +274,7 @@ TEST(FaultParserFile, Fault13_HugeSizesBesideZeroAreListedAndNotRead) {
 // The data start wherever the header ends; elements must not be touched as if they were aligned there.
 TEST(FaultParserFile, Fault24_UnalignedDataAreCopied) {
   const test::TemporaryDirectory directory;
-  std::string header = "{" + tensor("x", "F64", "1", "0,8") + "}";
+  std::string header = "{" + entry("x", "F64", "1", "0,8") + "}";
   while (header.size() % 8 != 3) header += ' ';
   const double value = 0.1;
   test::write_file(directory / "x", file_of(header) + std::string(reinterpret_cast<const char*>(&value), 8));

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "tests/checkpoint/fault_run.h"
+#include "tests/support/message_of.h"
 
 namespace tutti {
 namespace {
@@ -74,7 +75,8 @@ TEST_F(FaultStorage, Fault48_ADiskThatIsFullIsToldAndFreeSpaceIsUsedAgain) {
       test::write_file(filler, std::string(space.available - 4096 * free, 'x'));
     } catch (const std::runtime_error&) {  // as full as it gets
     }
-    EXPECT_THAT(message_of([&] { save(200); }), HasSubstr("No space left on device")) << free;
+    EXPECT_THAT(message_of<CheckpointError>([&] { save(200); }), HasSubstr("No space left on device"))
+        << free;
     EXPECT_EQ(restore().steps, 100);
   }
   fs::remove(filler);
@@ -88,7 +90,7 @@ TEST_F(FaultStorage, Fault49_FilesThatMayNotGrow) {
   // In the header, the data, and the manifest, which is the smallest.
   for (const rlim_t bytes : {0, 1, 100, 4096, 4100}) {
     const Limit limit(RLIMIT_FSIZE, bytes);
-    EXPECT_THAT(message_of([&] { save(200); }), HasSubstr("File too large")) << bytes;
+    EXPECT_THAT(message_of<CheckpointError>([&] { save(200); }), HasSubstr("File too large")) << bytes;
     EXPECT_EQ(restore().steps, 100);
   }
   save(200);
@@ -102,7 +104,7 @@ TEST_F(FaultStorage, Fault53_AReadOnlyDisk) {
   if (!disk.mounted()) GTEST_SKIP() << "mounting takes root";
   save(100);
   ASSERT_TRUE(disk.make_read_only());
-  EXPECT_THAT(message_of([&] { save(200); }), HasSubstr("Read-only file system"));
+  EXPECT_THAT(message_of<CheckpointError>([&] { save(200); }), HasSubstr("Read-only file system"));
   const Checkpoint checkpoint(in(100));
   EXPECT_THAT(checkpoint.verify(), IsEmpty());
   Communicator world;
@@ -133,7 +135,7 @@ TEST_F(FaultStorage, Fault54_NoMoreDescriptors) {
   for (rlim_t more = 0; !saved; ++more) {
     ASSERT_LT(more, 50u);
     const Limit limit(RLIMIT_NOFILE, static_cast<rlim_t>(next) + more);
-    const auto message = message_of([&] { save(200); });
+    const auto message = message_of<CheckpointError>([&] { save(200); });
     saved = message == "nothing was thrown";
     EXPECT_THAT(message, AnyOf(HasSubstr("nothing was thrown"), HasSubstr("Too many open files"))) << more;
   }

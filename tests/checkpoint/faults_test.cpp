@@ -26,7 +26,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string message_of(const std::function<void()>& f) {
+std::string message_naming_a_file(const std::function<void()>& f) {
   try {
     f();
   } catch (const CheckpointError& error) {
@@ -76,7 +76,7 @@ TEST(SaveFaults, AFileThatMayNotGrowLeavesTheOldOne) {
     // In the header, inside the data, at the last byte.
     for (const rlim_t limit : {0, 7, 50, 1000, 40'071}) {
       const FileSizeLimit limited(limit);
-      EXPECT_THAT(message_of([&] {
+      EXPECT_THAT(message_naming_a_file([&] {
                     safetensors::save(directory / "x", {{"a", zeros({10'000})}});
                   }),
                   AllOf(HasSubstr("cannot write " + (directory / "x")), HasSubstr("File too large")))
@@ -95,7 +95,7 @@ TEST(SaveFaults, AFullDiskLeavesTheOldFile) {
   const std::shared_ptr<void> unmount(nullptr, [&](void*) { ::umount(directory.path().c_str()); });
 
   safetensors::save(directory / "x", {{"a", full({4}, 1)}});
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(message_naming_a_file([&] {
                 safetensors::save(directory / "x", {{"a", zeros({100'000})}});
               }),
               HasSubstr("No space left on device"));
@@ -108,24 +108,26 @@ TEST(SaveFaults, ADirectoryThatRefusesIsNamed) {
   test::TemporaryDirectory directory;
   ASSERT_EQ(::chmod(directory.path().c_str(), 0555), 0);
   const WithoutPrivileges nobody;
-  EXPECT_THAT(message_of([&] { safetensors::save(directory / "x", {}); }),
+  EXPECT_THAT(message_naming_a_file([&] { safetensors::save(directory / "x", {}); }),
               AllOf(HasSubstr(directory / "x"), HasSubstr("Permission denied")));
   Communicator world;
-  EXPECT_THAT(message_of([&] { Checkpointer(directory.path().string(), world); }),
+  EXPECT_THAT(message_naming_a_file([&] { Checkpointer(directory.path().string(), world); }),
               AllOf(HasSubstr(directory.path().string()), HasSubstr("Permission denied")));
-  EXPECT_THAT(message_of([&] { Checkpointer(directory / "run", world); }), HasSubstr("Permission denied"));
+  EXPECT_THAT(message_naming_a_file([&] { Checkpointer(directory / "run", world); }),
+              HasSubstr("Permission denied"));
 }
 
 TEST(SaveFaults, APathThatCannotBeAFileLeavesNothing) {
   test::TemporaryDirectory directory;
   std::filesystem::create_directory(directory / "taken");
-  EXPECT_THAT(message_of([&] { safetensors::save(directory / "taken", {}); }), HasSubstr("Is a directory"));
-  EXPECT_THAT(message_of([&] { safetensors::save(directory / "none/x", {}); }),
+  EXPECT_THAT(message_naming_a_file([&] { safetensors::save(directory / "taken", {}); }),
+              HasSubstr("Is a directory"));
+  EXPECT_THAT(message_naming_a_file([&] { safetensors::save(directory / "none/x", {}); }),
               HasSubstr("No such file or directory"));
   EXPECT_EQ(test::files_in(directory.path()), 1u);
   test::write_file(directory / "file", "");
   Communicator world;
-  EXPECT_THAT(message_of([&] { Checkpointer(directory / "file", world); }), HasSubstr("cannot"));
+  EXPECT_THAT(message_naming_a_file([&] { Checkpointer(directory / "file", world); }), HasSubstr("cannot"));
 }
 
 TEST(SaveFaults, ACheckpointThatDoesNotFitLeavesTheOlderOnes) {
@@ -139,7 +141,8 @@ TEST(SaveFaults, ACheckpointThatDoesNotFitLeavesTheOlderOnes) {
   model.fill(2);
   {
     const FileSizeLimit limited(4000);
-    EXPECT_THAT(message_of([&] { checkpoints.save_now(1, state).wait(); }), HasSubstr("File too large"));
+    EXPECT_THAT(message_naming_a_file([&] { checkpoints.save_now(1, state).wait(); }),
+                HasSubstr("File too large"));
   }
   EXPECT_EQ(test::files_in(directory / "run"), 2u) << "step 1 and the lock";
   EXPECT_EQ(checkpoints.restore(state), 1);

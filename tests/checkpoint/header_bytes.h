@@ -23,8 +23,8 @@ inline Header parse(const std::string& file, const ReadOptions& options = {}) {
   return parse_header(std::as_bytes(std::span(file)), file.size(), "x.safetensors", options);
 }
 
-inline std::string tensor(const std::string& name, const std::string& dtype, const std::string& shape,
-                          const std::string& offsets) {
+inline std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                         const std::string& offsets) {
   return fmt::format(R"("{}":{{"dtype":"{}","shape":[{}],"data_offsets":[{}]}})", name, dtype, shape,
                      offsets);
 }

@@ -3,6 +3,7 @@
 
 #include "tests/checkpoint/parts.h"
 #include "tests/support/files.h"
+#include "tests/support/message_of.h"
 #include "tests/support/ranks.h"
 #include "tutti/autograd/arithmetic.h"
 #include "tutti/autograd/reduce.h"
@@ -145,8 +146,9 @@ TEST_F(InPlace, Fault52_AnErrorTellsThatTheStateIsOverwrittenInPart) {
   damage("step-0000000001");
   EXPECT_THAT(refusal(run),
               AllOf(HasSubstr("every checkpoint"), HasSubstr("the state is overwritten in part")));
-  EXPECT_THAT(test::message_of([&] { checkpoint::load(run.state(), run_ + "/step-0000000001"); }),
-              HasSubstr("the state is overwritten in part"));
+  EXPECT_THAT(
+      test::message_of<CheckpointError>([&] { checkpoint::load(run.state(), run_ + "/step-0000000001"); }),
+      HasSubstr("the state is overwritten in part"));
 }
 
 TEST_F(InPlace, WhatDoesNotFitIsRefusedBefore) {
@@ -155,7 +157,7 @@ TEST_F(InPlace, WhatDoesNotFitIsRefusedBefore) {
   optim::Adam other(run.model.parameters());
   const TrainState state{run.model, other};
   const auto before = fingerprint(state);
-  const auto message = test::message_of([&] { Checkpointer(run_, world_).restore(state); });
+  const auto message = test::message_of<CheckpointError>([&] { Checkpointer(run_, world_).restore(state); });
   EXPECT_THAT(message, AllOf(HasSubstr("Adam: the state is of AdamW"), Not(HasSubstr("overwritten"))));
   EXPECT_EQ(fingerprint(state), before);
 }

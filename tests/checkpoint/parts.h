@@ -1,11 +1,9 @@
 // Stand-ins for a model, an optimizer and a loader.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <utility>
 
-#include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
 #include "tutti/tensor/named_tensor.h"
 
@@ -54,16 +52,6 @@ inline NamedTensors numbered(std::int64_t first) {
     first += count;
   }
   return tensors;
-}
-
-// What `f` threw.
-inline std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const CheckpointError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 }  // namespace tutti::test

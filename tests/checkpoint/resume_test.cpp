@@ -16,14 +16,14 @@ namespace tutti {
 namespace {
 
 // How a run went on, as rank 0 saw it.
-struct Run {
+struct Outcome {
   std::vector<double> losses;
   std::string fingerprint;
 };
 
 // Trains up to step `steps` on `size` ranks, from where the checkpoints in `directory` end if there are any.
-Run train(int size, const std::string& text, const std::string& directory, std::int64_t steps) {
-  Run run;
+Outcome train(int size, const std::string& text, const std::string& directory, std::int64_t steps) {
+  Outcome run;
   test::on_ranks(size, [&](Communicator& world) {
     world.set_logical_ranks(4);
     data::TextLoader batches(text, {.batch = 4, .context = 8, .seed = 5}, world);

@@ -7,27 +7,19 @@
 #include <numeric>
 
 #include "tests/support/files.h"
+#include "tests/support/message_of.h"
 #include "tutti/checkpoint/safetensors.h"
 #include "tutti/core/error.h"
 
 namespace tutti::safetensors {
 namespace {
 
+using test::message_of;
 using test::read_file;
 using test::TemporaryDirectory;
 using test::write_file;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <typename E, typename F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 TEST(SafetensorsFile, WritesTheBytesOfTheSpecification) {
   TemporaryDirectory directory;

@@ -14,7 +14,7 @@ using testing::ElementsAre;
 
 TEST(SafetensorsHeader, ListsTensorsInTheOrderOfTheirBytes) {
   const auto header =
-      parse(file_of("{" + tensor("b", "F32", "2,3", "8,32") + "," + tensor("a", "I64", "", "0,8") +
+      parse(file_of("{" + entry("b", "F32", "2,3", "8,32") + "," + entry("a", "I64", "", "0,8") +
                         R"(,"__metadata__":{"format":"pt","note":"{\"}"}})",
                     32));
   ASSERT_EQ(header.entries.size(), 2u);
@@ -34,12 +34,12 @@ TEST(SafetensorsHeader, TakesWhatTheFormatAllows) {
   EXPECT_TRUE(parse(file_of("\n\t  {}")).entries.empty());  // leading white space
   EXPECT_TRUE(parse(file_of(R"({"__metadata__":{}})")).metadata.empty());
   // No elements take no bytes, and may stand anywhere; a huge size beside a 0 does not matter.
-  EXPECT_EQ(parse(file_of("{" + tensor("none", "F32", "0", "4,4") + "," + tensor("x", "F32", "1", "0,4") +
-                              "," + tensor("z", "F32", "0,9223372036854775808", "0,0") + "}",
+  EXPECT_EQ(parse(file_of("{" + entry("none", "F32", "0", "4,4") + "," + entry("x", "F32", "1", "0,4") + "," +
+                              entry("z", "F32", "0,9223372036854775808", "0,0") + "}",
                           4))
                 .entries.size(),
             3u);
-  EXPECT_EQ(parse(file_of("{" + tensor("\\ud83d\\ude00", "U8", "0", "0,0") + "}")).entries[0].name,
+  EXPECT_EQ(parse(file_of("{" + entry("\\ud83d\\ude00", "U8", "0", "0,0") + "}")).entries[0].name,
             "\U0001F600");
 }
 
@@ -53,7 +53,7 @@ TEST(SafetensorsHeader, ListsTypesThatTuttiLacks) {
                        : std::string(dtype).ends_with("16")   ? 8
                        : std::string(dtype).ends_with("32")   ? 16
                                                               : 32;
-    const auto header = parse(file_of("{" + tensor("x", dtype, "4", fmt::format("0,{}", bytes)) + "}",
+    const auto header = parse(file_of("{" + entry("x", dtype, "4", fmt::format("0,{}", bytes)) + "}",
                                       static_cast<std::size_t>(bytes)));
     EXPECT_EQ(header.entries[0].dtype, dtype);
     EXPECT_FALSE(header.entries[0].tutti_dtype());
@@ -61,7 +61,7 @@ TEST(SafetensorsHeader, ListsTypesThatTuttiLacks) {
 }
 
 TEST(SafetensorsHeader, NamesTheByte) {
-  const auto file = file_of("{" + tensor("a", "F32", "1", "0,4") + "}", 12);
+  const auto file = file_of("{" + entry("a", "F32", "1", "0,4") + "}", 12);
   try {
     parse(file);
     FAIL() << "accepted";

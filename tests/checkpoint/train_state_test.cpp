@@ -7,6 +7,7 @@
 
 #include "tests/checkpoint/parts.h"
 #include "tests/support/files.h"
+#include "tests/support/message_of.h"
 #include "tests/support/ranks.h"
 #include "tutti/checkpoint/checkpointer.h"
 #include "tutti/core/error.h"
@@ -33,7 +34,7 @@ std::vector<std::string> on_ranks(int size, int logical_ranks,
   std::vector<std::string> messages(static_cast<std::size_t>(size));
   test::on_ranks(size, [&](Communicator& world) {
     world.set_logical_ranks(logical_ranks);
-    messages[static_cast<std::size_t>(world.rank())] = message_of([&] { body(world); });
+    messages[static_cast<std::size_t>(world.rank())] = message_of<CheckpointError>([&] { body(world); });
   });
   return messages;
 }
@@ -50,7 +51,7 @@ data::ImageLoader images(const Communicator& world) {
 class TrainStateTest : public testing::Test {
  protected:
   std::string refusal(const TrainState& state) {
-    return message_of([&] { Checkpointer(run_, world_).restore(state); });
+    return message_of<CheckpointError>([&] { Checkpointer(run_, world_).restore(state); });
   }
   void save(const TrainState& state) { Checkpointer(run_, world_).save_now(99, state).wait(); }
 

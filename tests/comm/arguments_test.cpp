@@ -9,13 +9,13 @@
 #include "tutti/core/error.h"
 #include "tutti/core/threads.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using ::testing::HasSubstr;
 
 // One rank of three is enough: the others need not take part.
-class Arguments : public ::testing::Test {
+class ArgumentErrors : public ::testing::Test {
  protected:
   template <typename E, typename F>
   void refuses(F&& call, const char* text) {
@@ -35,7 +35,7 @@ class Arguments : public ::testing::Test {
   std::vector<std::int32_t> ints_ = std::vector<std::int32_t>(6);
 };
 
-TEST_F(Arguments, Sizes) {
+TEST_F(ArgumentErrors, Sizes) {
   refuses<ShapeError>([&] { comm_.all_reduce(six_, two_); }, "all_reduce: `in` has 6 elements, `out` has 2");
   refuses<ShapeError>([&] { comm_.reduce_scatter(two_, six_); },
                       "reduce_scatter: `in` must hold 3 (ranks) times the 6");
@@ -53,13 +53,13 @@ TEST_F(Arguments, Sizes) {
   refuses<ShapeError>([&] { comm_.scatter(two_, six_, 1); }, "scatter: `in` must hold 3 (ranks) times the 6");
 }
 
-TEST_F(Arguments, Types) {
+TEST_F(ArgumentErrors, Types) {
   refuses<DTypeError>([&] { comm_.all_reduce(six_, doubles_); }, "all_reduce: `in` is f32, `out` is f64");
   refuses<DTypeError>([&] { comm_.all_reduce(ints_, ReduceOp::avg); },
                       "avg needs floating point, the elements are i32");
 }
 
-TEST_F(Arguments, Roots) {
+TEST_F(ArgumentErrors, Roots) {
   refuses<ShapeError>([&] { comm_.broadcast(six_, 3); }, "broadcast: root must be in [0, 3), it is 3");
   refuses<ShapeError>([&] { comm_.broadcast(six_, -1); }, "it is -1");
   refuses<ShapeError>([&] { comm_.send(six_, 3); }, "send: to must be in [0, 3)");
@@ -67,7 +67,7 @@ TEST_F(Arguments, Roots) {
   refuses<ShapeError>([&] { comm_.recv(six_, 1); }, "`from` must be another rank");
 }
 
-TEST_F(Arguments, Memory) {
+TEST_F(ArgumentErrors, Memory) {
   refuses<ShapeError>([&] { comm_.all_reduce(std::span(six_).first(4), std::span(six_).last(4)); },
                       "must not overlap");
   refuses<ShapeError>([&] { comm_.all_to_all(six_, six_); }, "must not overlap");
@@ -75,7 +75,7 @@ TEST_F(Arguments, Memory) {
                       "`in` is null, but has 2 elements");
 }
 
-TEST_F(Arguments, ARefusedCallDoesNotCount) {
+TEST_F(ArgumentErrors, ARefusedCallDoesNotCount) {
   const auto errors = on_threads(2, [](Communicator& comm) -> std::string {
     std::vector<float> data(4);
     EXPECT_THROW(comm.broadcast(data, 7 + comm.rank()), ShapeError);
@@ -88,11 +88,11 @@ TEST_F(Arguments, ARefusedCallDoesNotCount) {
   EXPECT_EQ(joined(errors), "\n\n");
 }
 
-TEST_F(Arguments, SizesOfAGroup) {
+TEST_F(ArgumentErrors, SizesOfAGroup) {
   EXPECT_THROW(World::threads(0), ConfigError);
   EXPECT_GE(num_threads(), 1);
   EXPECT_THROW(World::threads(-1), ConfigError);
 }
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -10,10 +10,11 @@
 
 #include "processes.h"
 #include "ranks.h"
+#include "tests/support/message_of.h"
 #include "tutti/comm/work.h"
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -28,15 +29,6 @@ void expect_fine(int size, const std::function<std::string(Communicator&)>& body
   EXPECT_THAT(on_threads(size, body), Each("fine")) << "threads";
   Processes ranks(size, body);
   EXPECT_THAT(ranks.reports(), Each("fine")) << "shm";
-}
-
-std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const CommError& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 bool all_are(const std::vector<float>& values, float value) {
@@ -148,17 +140,17 @@ TEST(Async, AnErrorIsThatOfAllLaterOnes) {
     auto bad = comm.all_reduce_async(comm.rank() == 1 ? BufferView(other) : BufferView(data));
     // Refused at once where the failure is known already, else when it is waited for.
     comm::Work later, last;
-    const auto first_error = error_of([&] { later = comm.broadcast_async(data); });
-    const auto second_error = error_of([&] { last = comm.barrier_async(); });
-    const auto what = error_of([&] { bad.wait(); });
+    const auto first_error = message_of([&] { later = comm.broadcast_async(data); });
+    const auto second_error = message_of([&] { last = comm.barrier_async(); });
+    const auto what = message_of([&] { bad.wait(); });
     if (!what.starts_with("all_reduce #2: rank 1 called all_reduce(f32[11], sum)")) return what;
     const auto one_of_both = [](const std::string& at_once, comm::Work& work) {
-      return at_once == "no error" ? error_of([&] { work.wait(); }) : at_once;
+      return at_once == "no error" ? message_of([&] { work.wait(); }) : at_once;
     };
     if (const auto again = one_of_both(second_error, last); again != what) return "last " + again;
     if (const auto again = one_of_both(first_error, later); again != what) return "then " + again;
-    if (const auto again = error_of([&] { comm.barrier(); }); again != what) return "blocking " + again;
-    if (const auto again = error_of([&] {
+    if (const auto again = message_of([&] { comm.barrier(); }); again != what) return "blocking " + again;
+    if (const auto again = message_of([&] {
           auto w = comm.barrier_async();
           w.wait();
         });
@@ -211,7 +203,7 @@ TEST(Async, ACommunicatorThatGoesWaitsNoLongerThanTheDeadline) {
     }
     const auto waited = std::chrono::steady_clock::now() - begin;
     for (auto& work : works) {
-      const auto what = error_of([&] { work.wait(); });
+      const auto what = message_of([&] { work.wait(); });
       if (what != "all_reduce #1: rank 1 has not arrived within 100 ms") return what;
     }
     return waited < 800ms * TEST_SLOWDOWN ? "fine" : "waited longer";
@@ -238,7 +230,7 @@ TEST(Async, AnAbortEndsWhatIsQueued) {
     auto first = comm.all_reduce_async(data);
     auto second = comm.all_reduce_async(data);
     comm.abort("enough");
-    return error_of([&] { second.wait(); }) + "|" + error_of([&] { first.wait(); });
+    return message_of([&] { second.wait(); }) + "|" + message_of([&] { first.wait(); });
   });
   EXPECT_EQ(
       results[0],
@@ -266,4 +258,4 @@ TEST(Async, AGroupOfOne) {
 }
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <thread>
 
-namespace tutti::testing {
+namespace tutti::test {
 
 inline std::int64_t nanoseconds_now() {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -52,4 +52,4 @@ class Board {
   Column* columns_;
 };
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

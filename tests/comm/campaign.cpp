@@ -10,7 +10,7 @@
 #include "mix.h"
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 class Survivor {
@@ -102,4 +102,4 @@ std::string survive(Communicator& world, const Losses& run, const Board& board) 
   return Survivor(world, run, board).run();
 }
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

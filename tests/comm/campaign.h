@@ -9,7 +9,7 @@
 #include "board.h"
 #include "tutti/comm/communicator.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 struct Losses {
   // The same seed makes the same run, but for the moments.
@@ -26,4 +26,4 @@ struct Losses {
 // and a little longer. "fine", or what was not as it must be.
 std::string survive(Communicator& world, const Losses& run, const Board& board);
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

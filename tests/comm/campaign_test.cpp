@@ -15,7 +15,7 @@
 #include "ranks.h"
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -160,4 +160,4 @@ TEST(Campaign, AThreadAborts) {
 }
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -9,7 +9,7 @@
 
 #include "tutti/comm/communicator.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 // Small values that every dtype holds, and whose sums and products over 8 ranks every dtype but u8 and bool
 // holds exactly; those two wrap and saturate.
@@ -74,4 +74,4 @@ auto reduced(ReduceOp op, int ranks, std::size_t i) -> typename Elements<T>::val
                               : static_cast<float>(result));
 }
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -9,7 +9,7 @@
 #include "cases.h"
 #include "tree_sum.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 constexpr ReduceOp all_ops[] = {ReduceOp::sum, ReduceOp::avg, ReduceOp::min, ReduceOp::max, ReduceOp::prod};
@@ -291,4 +291,4 @@ std::vector<std::string> run_conformance(Communicator& comm, const ConformanceOp
   return Suite(comm).run(options);
 }
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

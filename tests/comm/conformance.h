@@ -7,7 +7,7 @@
 
 #include "tutti/comm/communicator.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 struct ConformanceOptions {
   // f32 elements of the largest case: more than any staging memory.
@@ -18,4 +18,4 @@ struct ConformanceOptions {
 // this rank found wrong, empty if nothing.
 std::vector<std::string> run_conformance(Communicator& comm, const ConformanceOptions& options = {});
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

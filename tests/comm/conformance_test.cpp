@@ -6,7 +6,7 @@
 #include "processes.h"
 #include "ranks.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 TEST(Conformance, Self) {
@@ -32,4 +32,4 @@ TEST_P(ConformanceOfRanks, Shm) {
 INSTANTIATE_TEST_SUITE_P(, ConformanceOfRanks, ::testing::Values(1, 2, 3, 4, 5));
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

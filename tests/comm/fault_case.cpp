@@ -8,7 +8,7 @@
 
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -188,4 +188,4 @@ std::string run_fault(Communicator& comm, const FaultCase& fault, const Board& b
   return Rank(comm, fault, board).run();
 }
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -7,7 +7,7 @@
 #include "board.h"
 #include "operations.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 enum class Fault {
   killed,   // by the test, between its second round and the end
@@ -45,4 +45,4 @@ struct FaultCase {
 // rank at fault when it survives.
 std::string run_fault(Communicator& comm, const FaultCase& fault, const Board& board);
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

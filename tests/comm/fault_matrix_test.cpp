@@ -13,7 +13,7 @@
 #include "ranks.h"
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -23,13 +23,13 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr int ranks = 3;
-constexpr std::size_t small = 5, large = 100'000;  // the large one in several pieces
+constexpr std::size_t few = 5, many = 100'000;  // the latter in several pieces
 
 std::vector<FaultCase> cases_of(Fault fault, const Operation& operation) {
   static int count = 0;  // so that each rank has its turn
   std::vector<FaultCase> cases;
   for (const auto& [elements, registered] :
-       {std::pair(small, false), std::pair(large, false), std::pair(large, true)}) {
+       {std::pair(few, false), std::pair(many, false), std::pair(many, true)}) {
     const FaultCase made{fault, &operation, elements, registered, count++ % ranks};
     if (made.makes_sense() && (cases.empty() || operation.has_elements)) cases.push_back(made);
   }
@@ -154,4 +154,4 @@ INSTANTIATE_TEST_SUITE_P(, FaultMatrixOfThreads, faults_of_threads,
                          [](const auto& info) { return name_of(info.param); });
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

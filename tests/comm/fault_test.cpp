@@ -12,7 +12,7 @@
 #include "ranks.h"
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -338,4 +338,4 @@ TEST(Abort, ASingleRankKeepsIt) {
 }
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

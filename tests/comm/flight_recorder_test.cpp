@@ -14,7 +14,7 @@
 #include "tutti/core/error.h"
 #include "tutti/core/logging.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -208,4 +208,4 @@ TEST(FlightRecorder, PrintsATable) {
 }
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

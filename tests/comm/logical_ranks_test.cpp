@@ -13,7 +13,7 @@
 #include "tutti/comm/world.h"
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using ::testing::Each;
@@ -131,4 +131,4 @@ TEST(TreeMean, TakesAValueOfEachLogicalRank) {
 }
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 constexpr std::size_t most_elements = (2 << 20) / sizeof(std::int32_t);
@@ -141,4 +141,4 @@ void Mix::overlapped() {
         [&](std::size_t i) { return i >= third && i < 2 * third ? value(comm_.size() - 1, i) : sum(i); });
 }
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -9,7 +9,7 @@
 
 #include "tutti/comm/communicator.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 class Mix {
  public:
@@ -57,4 +57,4 @@ class Mix {
   Int* out_ = nullptr;
 };
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 struct Buffers {
@@ -88,4 +88,4 @@ const std::vector<Operation>& operations() {
   return all;
 }
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

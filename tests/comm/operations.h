@@ -8,7 +8,7 @@
 
 #include "tutti/comm/communicator.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 // Two buffers, each with room for a block for each rank and one element more in each.
 struct Memory {
@@ -46,4 +46,4 @@ struct Operation {
 
 const std::vector<Operation>& operations();
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -14,7 +14,7 @@
 #include "lib/comm/shm/shm.h"
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 std::string run(const std::string& job, int rank, int size, const Processes::Body& body,
@@ -113,4 +113,4 @@ std::vector<std::string> left_in_shm() {
   return names;
 }
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

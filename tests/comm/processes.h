@@ -10,7 +10,7 @@
 
 #include "tutti/comm/communicator.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 // Forks `size` processes that join one job. Each runs `body` and reports the string that it returns, or what
 // it threw as "CommError rank=2 ..." or "TimeoutError rank=2 ...". Every process is ended and waited for.
@@ -49,4 +49,4 @@ class Processes {
 // Names in /dev/shm that belong to Tutti.
 std::vector<std::string> left_in_shm();
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

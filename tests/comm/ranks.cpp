@@ -5,7 +5,7 @@
 
 #include "tutti/comm/world.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 std::vector<std::string> on_threads(int size, const std::function<std::string(Communicator&)>& body) {
   auto ranks = World::threads(size);
@@ -30,4 +30,4 @@ std::string joined(const std::vector<std::string>& lines) {
   return text;
 }
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -7,11 +7,11 @@
 
 #include "tutti/comm/communicator.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 // What each rank returned, or the message of what it threw.
 std::vector<std::string> on_threads(int size, const std::function<std::string(Communicator&)>& body);
 
 std::string joined(const std::vector<std::string>& lines);
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -15,23 +15,15 @@
 #include "lib/comm/shm/shm.h"
 #include "lib/comm/shm/shm_file.h"
 #include "processes.h"
+#include "tests/support/message_of.h"
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 // Runs `body` in a process of its own and returns what it returns.
 std::string in_a_process(const std::function<std::string()>& body) {
@@ -63,8 +55,8 @@ TEST(Shm, AllocatedMemoryIsReusedAndGivenBack) {
 TEST(Shm, MoreThanThereIsCannotBeAllocated) {
   EXPECT_THAT(in_a_process([] {
                 Communicator comm(comm::make_shm_backend("huge", 0, 1, 1s));
-                return error_of([&] { comm.allocate(std::size_t{1} << 50); }) + "|" +
-                       error_of([&] { comm.allocate(~std::size_t{0}); });
+                return message_of([&] { comm.allocate(std::size_t{1} << 50); }) + "|" +
+                       message_of([&] { comm.allocate(~std::size_t{0}); });
               }),
               HasSubstr("allocate: there are no 1125899906842624 bytes left, only "));
 }
@@ -80,7 +72,7 @@ TEST(Shm, ASmallDeviceIsNoLimit) {
         ::mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=64k,mode=1777") != 0) {
       return "skip";
     }
-    return error_of([] {
+    return message_of([] {
       Communicator comm(comm::make_shm_backend("small", 0, 1, 1s));
       comm.allocate(10 << 20);
     });
@@ -135,20 +127,20 @@ TEST(Shm, ANameInUseIsRefused) {
   }
   ASSERT_EQ(names.size(), 1u);
   const std::string job = names[0].substr(std::string("tutti-").size());
-  EXPECT_THAT(error_of([&] { comm::make_shm_backend(job, 0, 2, 1s); }),
+  EXPECT_THAT(message_of([&] { comm::make_shm_backend(job, 0, 2, 1s); }),
               HasSubstr("belongs to a running job"));
-  EXPECT_THAT(error_of([&] { comm::make_shm_backend(job, 1, 3, 1s); }),
+  EXPECT_THAT(message_of([&] { comm::make_shm_backend(job, 1, 3, 1s); }),
               HasSubstr("rank 1 was told that its job has 3 ranks, rank 0 was told 2"));
   EXPECT_EQ(running.report(0), "TimeoutError rank=1 join #0: rank 1 has not arrived within 2000 ms");
   EXPECT_THAT(left_in_shm(), IsEmpty());
 }
 
 TEST(Shm, ArgumentsThatCannotBe) {
-  EXPECT_THAT(error_of([] { comm::make_shm_backend("a", 2, 2, 1s); }),
+  EXPECT_THAT(message_of([] { comm::make_shm_backend("a", 2, 2, 1s); }),
               HasSubstr("the rank must be in [0, 2), it is 2"));
-  EXPECT_THAT(error_of([] { comm::make_shm_backend("a", 0, 0, 1s); }), HasSubstr("1 to 512 ranks, not 0"));
-  EXPECT_THAT(error_of([] { comm::make_shm_backend("a/b", 0, 1, 1s); }), HasSubstr("no '/'"));
+  EXPECT_THAT(message_of([] { comm::make_shm_backend("a", 0, 0, 1s); }), HasSubstr("1 to 512 ranks, not 0"));
+  EXPECT_THAT(message_of([] { comm::make_shm_backend("a/b", 0, 1, 1s); }), HasSubstr("no '/'"));
 }
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

@@ -10,7 +10,7 @@
 #include "ranks.h"
 #include "tutti/core/error.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -166,4 +166,4 @@ TEST(Shrink, OfOneRank) {
 }
 
 }  // namespace
-}  // namespace tutti::testing
+}  // namespace tutti::test

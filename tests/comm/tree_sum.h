@@ -8,7 +8,7 @@
 #include "tutti/core/dtype.h"
 #include "tutti/core/reduce_op.h"
 
-namespace tutti::testing {
+namespace tutti::test {
 
 // Values of very different magnitude, so that nearly every order gives other bits.
 template <typename T>
@@ -41,4 +41,4 @@ T tree_sum(ReduceOp op, int ranks, std::size_t i) {
   return static_cast<T>(node[1]);
 }
 
-}  // namespace tutti::testing
+}  // namespace tutti::test

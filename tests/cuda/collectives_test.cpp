@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "tests/cuda/gpu_ranks.h"
+#include "tests/support/message_of.h"
 #include "tutti/tensor/fingerprint.h"
 
 namespace tutti::test {
@@ -156,15 +157,6 @@ TEST_F(GpuTest, RanksMayDifferInWhereTheirBuffersAre) {
   });
 }
 
-std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST_F(GpuTest, CollectivesThatDifferAreNamed) {
   using ::testing::HasSubstr;
   using ::testing::StartsWith;
@@ -172,12 +164,12 @@ TEST_F(GpuTest, CollectivesThatDifferAreNamed) {
     const Tensor x = zeros({2 << 20 | comm.rank()}, {.device = gpu_of(comm)});
     // Two pieces, and three.
     EXPECT_THAT(
-        error_of([&] { comm.all_reduce(x); }),
+        message_of([&] { comm.all_reduce(x); }),
         StartsWith("all_reduce #1: rank 1 called all_reduce(f32[1048576] in 3 pieces, sum), rank 0 called "
                    "all_reduce(f32[1048576] in 2 pieces, sum)"));
-    EXPECT_THAT(error_of([&] { comm.barrier(); }), HasSubstr("in 3 pieces"));
+    EXPECT_THAT(message_of([&] { comm.barrier(); }), HasSubstr("in 3 pieces"));
     EXPECT_EQ(comm.flight_record()[0].state, comm::FlightRecord::State::failed);
-    EXPECT_THAT(error_of([&] { comm.all_reduce(x, zeros({2 << 20 | comm.rank()})); }),
+    EXPECT_THAT(message_of([&] { comm.all_reduce(x, zeros({2 << 20 | comm.rank()})); }),
                 HasSubstr("`out` is on cpu; they must be on one device"));
   });
 }
@@ -186,7 +178,7 @@ TEST_F(GpuTest, AnAbortedGroupReducesNothing) {
   Communicator alone;
   const Tensor x = ones({3}, {.device = gpu});
   alone.abort("enough");
-  EXPECT_EQ(error_of([&] { alone.all_reduce(x); }), "all_reduce #1: the group was aborted: enough");
+  EXPECT_EQ(message_of([&] { alone.all_reduce(x); }), "all_reduce #1: the group was aborted: enough");
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ struct ConvCase {
   ConvOptions options = {};
 };
 
-const ConvCase cases[] = {
+const ConvCase conv_cases[] = {
     {"images that share columns", {3, 2, 5, 7}, {4, 2, 3, 3}, {.padding = 1}},
     {"images where they lie", {3, 2, 8, 8}, {3, 2, 3, 3}, {.padding = 1}},
     {"more images than units", {35, 2, 3, 3}, {2, 2, 2, 2}},
@@ -57,7 +57,7 @@ void compare(const ConvCase& c, DType dtype, Device gpu, bool with_bias) {
 }
 
 TEST_F(GpuTest, ConvolutionsOfEachKind) {
-  for (const ConvCase& c : cases) {
+  for (const ConvCase& c : conv_cases) {
     compare(c, DType::f32, gpu, true);
     compare(c, DType::bf16, gpu, true);
   }
@@ -65,7 +65,8 @@ TEST_F(GpuTest, ConvolutionsOfEachKind) {
 
 TEST_F(GpuTest, ConvolutionsOfEachFloat) {
   for (const DType dtype : floats) {
-    for (const ConvCase* c : {&cases[0], &cases[1], &cases[4], &cases[10]}) compare(*c, dtype, gpu, false);
+    for (const ConvCase* c : {&conv_cases[0], &conv_cases[1], &conv_cases[4], &conv_cases[10]})
+      compare(*c, dtype, gpu, false);
   }
 }
 
@@ -74,7 +75,8 @@ TEST_F(GpuTest, ConvolutionsInPieces) {
   const std::int64_t usual = kernels::Conv2d::workspace_bytes;
   for (const std::int64_t bytes : {1, 12000}) {
     kernels::Conv2d::workspace_bytes = bytes;
-    for (const ConvCase* c : {&cases[0], &cases[1], &cases[2], &cases[8]}) compare(*c, DType::f32, gpu, true);
+    for (const ConvCase* c : {&conv_cases[0], &conv_cases[1], &conv_cases[2], &conv_cases[8]})
+      compare(*c, DType::f32, gpu, true);
   }
   kernels::Conv2d::workspace_bytes = usual;
 }

@@ -18,8 +18,8 @@ using testing::StartsWith;
 using testing::ThrowsMessage;
 
 // y = tanh(x * w) + b, and a step down its gradients.
-struct Training {
-  explicit Training(Device device)
+struct Steps {
+  explicit Steps(Device device)
       : x(numbers({64}, DType::f32, 1).to(device)),
         w(numbers({64}, DType::f32, 2).to(device)),
         b(numbers({64}, DType::f32, 3).to(device)),
@@ -42,7 +42,7 @@ struct Training {
 };
 
 TEST_F(GpuTest, AReplayedStepTrainsToTheSameBits) {
-  Training eager(gpu), replayed(gpu);
+  Steps eager(gpu), replayed(gpu);
   cuda::Graph graph(gpu);
   EXPECT_FALSE(graph.captured());
   graph.capture([&] { replayed.step(); }, 1);

@@ -17,7 +17,7 @@ struct PoolCase {
   PoolOptions options = {};
 };
 
-const PoolCase cases[] = {
+const PoolCase pool_cases[] = {
     {{2, 3, 8, 6}, 2},                                              // pairs
     {{2, 3, 5, 6}, 2},                                              // a row is left over
     {{2, 3, 6, 5}, 2},                                              // rows of odd length
@@ -46,7 +46,7 @@ void compare(Pool pool, const PoolCase& c, DType dtype, Device gpu) {
 
 TEST_F(GpuTest, PoolsOfEachWindow) {
   for (const DType dtype : floats) {
-    for (const PoolCase& c : cases) {
+    for (const PoolCase& c : pool_cases) {
       compare(max_pool2d, c, dtype, gpu);
       compare(avg_pool2d, c, dtype, gpu);
     }

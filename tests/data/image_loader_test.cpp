@@ -8,6 +8,7 @@
 
 #include "tests/data/idx_bytes.h"
 #include "tests/support/files.h"
+#include "tests/support/message_of.h"
 #include "tutti/comm/world.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
@@ -15,17 +16,8 @@
 namespace tutti::data {
 namespace {
 
+using test::message_of;
 using testing::HasSubstr;
-
-template <typename E>
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 // `count` images of 2 x 3 pixels, all of the value of their index; label index % 10.
 ImageSet images(std::int64_t count) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/support/files.h"
+#include "tests/support/message_of.h"
 #include "tutti/comm/world.h"
 #include "tutti/core/error.h"
 #include "tutti/tensor/creation.h"
@@ -14,17 +15,8 @@
 namespace tutti::data {
 namespace {
 
+using test::message_of;
 using testing::HasSubstr;
-
-template <typename E>
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 // 2000 characters in which every five in a row are unlike any others.
 std::string numbers() {

@@ -65,7 +65,9 @@ Samples step_of(std::vector<Loader>& loaders, const std::vector<Communicator>& r
 }
 
 // `count` images of 2 x 3 pixels, each with a label of its own.
-ImageSet images(std::int64_t count) { return {zeros({count, 2, 3}, {.dtype = DType::u8}), arange(count)}; }
+ImageSet some_images(std::int64_t count) {
+  return {zeros({count, 2, 3}, {.dtype = DType::u8}), arange(count)};
+}
 
 class Worlds : public testing::Test {
  protected:
@@ -78,7 +80,7 @@ class Worlds : public testing::Test {
     return {path_, options, rank};
   }
   static ImageLoader image(const Communicator& rank, const ImageOptions& options = {.batch = 16}) {
-    return {images(100), options, rank};
+    return {some_images(100), options, rank};
   }
   template <typename Make>
   static auto loaders(const std::vector<Communicator>& ranks, const Make& make) {
@@ -93,7 +95,7 @@ class Worlds : public testing::Test {
 
 TEST_F(Worlds, LogicalRanksShareTheBatchOfOne) {
   const auto whole = TextLoader(path_, {.batch = 16, .context = 4}).next();
-  const auto all_images = ImageLoader(images(100), {.batch = 16}).next();
+  const auto all_images = ImageLoader(some_images(100), {.batch = 16}).next();
   for (const int count : {1, 2, 4, 8, 16}) {
     const auto rank = alone_with(count);
     auto texts = text(rank);
@@ -154,7 +156,7 @@ TEST_F(Worlds, GoOnFromEachOthersStates) {
 TEST_F(Worlds, ShareTheLastImagesOfAnEpochUnevenly) {
   const auto rank = alone_with(8);
   const auto last_of = [&](std::int64_t count) {
-    ImageLoader loader(images(16 + count), {.batch = 16}, rank);
+    ImageLoader loader(some_images(16 + count), {.batch = 16}, rank);
     for (int v = 0; v < 8; ++v) EXPECT_EQ(loader.next().weight, 1);
     std::vector<ImageBatch> last;
     for (int v = 0; v < 8; ++v) last.push_back(loader.next());
@@ -239,7 +241,8 @@ TEST_F(Worlds, RefuseTheStateOfOtherSamples) {
 
   const auto refused_images = [&](std::int64_t count, const ImageOptions& options) {
     auto loader = image(rank);
-    return refusal([&] { loader.load_state_dict(ImageLoader(images(count), options, rank).state_dict()); });
+    return refusal(
+        [&] { loader.load_state_dict(ImageLoader(some_images(count), options, rank).state_dict()); });
   };
   EXPECT_EQ(refused_images(100, {.batch = 16, .mean = 0, .stddev = 1}), "nothing was thrown");
   EXPECT_THAT(refused_images(100, {.batch = 18}),

@@ -21,11 +21,11 @@
 namespace tutti::test {
 namespace {
 
+using test::Processes;
 using ::testing::AnyOf;
 using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::Processes;
 
 constexpr int ranks = 2;
 

@@ -10,7 +10,7 @@
 namespace tutti::test {
 namespace {
 
-using testing::Processes;
+using test::Processes;
 
 // What the saver of the world that broke left in the middle is not in the way.
 TEST(Shrink, Fault70_TheRanksThatAreLeftSaveAndRestore) {

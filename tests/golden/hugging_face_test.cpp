@@ -11,14 +11,15 @@
 namespace tutti {
 namespace {
 
-const test::Goldens& goldens() {
+const test::Goldens& model_goldens() {
   static const test::Goldens goldens(TUTTI_GOLDEN "/hugging_face.safetensors");
   return goldens;
 }
 
 NamedTensors state_of(const std::string& prefix) {
   NamedTensors state;
-  for (const auto& name : goldens().names(prefix)) state.push_back({name, goldens().at(prefix + name)});
+  for (const auto& name : model_goldens().names(prefix))
+    state.push_back({name, model_goldens().at(prefix + name)});
   return state;
 }
 
@@ -28,7 +29,7 @@ void expect_logits(const NamedTensors& state) {
   nn::Gpt model(sizes);
   model.load_state_dict(nn::from_hugging_face(state));
   model.eval();
-  test::expect_close(model(goldens().at("tokens")).detach(), goldens().at("logits"), "logits");
+  test::expect_close(model(model_goldens().at("tokens")).detach(), model_goldens().at("logits"), "logits");
 }
 
 TEST(HuggingFace, StateDictFits) { expect_logits(state_of("state/")); }
@@ -36,8 +37,8 @@ TEST(HuggingFace, StateDictFits) { expect_logits(state_of("state/")); }
 // As in the files that OpenAI's weights were published in.
 TEST(HuggingFace, StateDictOfTheBareModelFits) {
   NamedTensors state;
-  for (const auto& name : goldens().names("state/transformer.")) {
-    state.push_back({name, goldens().at("state/transformer." + name)});
+  for (const auto& name : model_goldens().names("state/transformer.")) {
+    state.push_back({name, model_goldens().at("state/transformer." + name)});
   }
   state.push_back({"h.0.attn.bias", ones({1, 1, 8, 8})});
   state.push_back({"h.1.attn.masked_bias", ones({})});
@@ -48,8 +49,8 @@ TEST(HuggingFace, TrainsOnAndGoesBack) {
   nn::Gpt model(sizes);
   model.load_state_dict(nn::from_hugging_face(state_of("state/")));
   optim::SGD optimizer(model.parameters(), {.lr = 0.1, .momentum = 0.9});
-  const Tensor& tokens = goldens().at("tokens");
-  const auto losses = goldens().at("losses").to_vector<float>();
+  const Tensor& tokens = model_goldens().at("tokens");
+  const auto losses = model_goldens().at("losses").to_vector<float>();
   for (std::size_t step = 0; step < losses.size(); ++step) {
     const Tensor loss = cross_entropy(model(tokens.slice(1, 0, -1)), tokens.slice(1, 1, tokens.size(1)));
     optimizer.zero_grad();
@@ -61,7 +62,7 @@ TEST(HuggingFace, TrainsOnAndGoesBack) {
   const auto back = nn::to_hugging_face(model.state_dict());
   ASSERT_EQ(back.size(), trained.size());
   for (const auto& [name, tensor] : back)
-    test::expect_close(tensor, goldens().at("trained/" + name), name, 1e-4);
+    test::expect_close(tensor, model_goldens().at("trained/" + name), name, 1e-4);
 }
 
 // Through the model and through files.

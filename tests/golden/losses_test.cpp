@@ -11,7 +11,7 @@ namespace {
 using test::Case;
 using test::Inputs;
 
-const Case cases[] = {
+const Case loss_cases[] = {
     TUTTI_CASE("cross_entropy", cross_entropy(in[0], in[1])),
     TUTTI_CASE("cross_entropy_i32", cross_entropy(in[0], in[1])),
     TUTTI_CASE("cross_entropy_large", cross_entropy(in[0], in[1])),
@@ -31,22 +31,22 @@ const Case cases[] = {
     TUTTI_CASE("bce_none", binary_cross_entropy_with_logits(in[0], in[1], Reduction::none)),
 };
 
-const test::Goldens& goldens() {
+const test::Goldens& loss_goldens() {
   static const test::Goldens goldens(TUTTI_GOLDEN "/losses.safetensors");
   return goldens;
 }
 
 class Losses : public testing::TestWithParam<Case> {};
 
-TEST_P(Losses, Equal) { test::expect_equal(GetParam(), goldens()); }
+TEST_P(Losses, Equal) { test::expect_equal(GetParam(), loss_goldens()); }
 
-INSTANTIATE_TEST_SUITE_P(PyTorch, Losses, testing::ValuesIn(cases),
+INSTANTIATE_TEST_SUITE_P(PyTorch, Losses, testing::ValuesIn(loss_cases),
                          [](const auto& info) { return info.param.name; });
 
 TEST(LossesTable, HasAllThatPyTorchComputed) {
   std::vector<std::string> names;
-  for (const Case& one : cases) names.emplace_back(one.name);
-  EXPECT_THAT(names, testing::UnorderedElementsAreArray(goldens().cases()));
+  for (const Case& one : loss_cases) names.emplace_back(one.name);
+  EXPECT_THAT(names, testing::UnorderedElementsAreArray(loss_goldens().cases()));
 }
 
 }  // namespace

@@ -21,20 +21,20 @@
 namespace tutti {
 namespace {
 
-struct Case {
+struct ModuleCase {
   const char* name;
   std::unique_ptr<nn::Module> (*make)();
 };
 
-void PrintTo(const Case& value, std::ostream* stream) { *stream << value.name; }
+void PrintTo(const ModuleCase& value, std::ostream* stream) { *stream << value.name; }
 
 // A lambda that makes the module.
 #define TUTTI_MODULE(name, type, ...)                                                                       \
-  Case {                                                                                                    \
+  ModuleCase {                                                                                              \
     name, []() -> std::unique_ptr<nn::Module> { return std::make_unique<nn::type>(nn::type(__VA_ARGS__)); } \
   }
 
-const Case cases[] = {
+const ModuleCase module_cases[] = {
     TUTTI_MODULE("linear", Linear, 5, 3, Generator(1)),
     TUTTI_MODULE("linear_no_bias", Linear, 5, 3, Generator(1), {.bias = false}),
     TUTTI_MODULE("embedding", Embedding, 6, 3, Generator(1)),
@@ -59,47 +59,48 @@ const Case cases[] = {
     TUTTI_MODULE("batch_norm2d_not_affine", BatchNorm2d, 3, {.affine = false}),
 };
 
-const test::Goldens& goldens() {
+const test::Goldens& module_goldens() {
   static const test::Goldens goldens(TUTTI_GOLDEN "/modules.safetensors");
   return goldens;
 }
 
-class Modules : public testing::TestWithParam<Case> {};
+class Modules : public testing::TestWithParam<ModuleCase> {};
 
 TEST_P(Modules, Equal) {
   const std::string name = GetParam().name;
   const auto module = GetParam().make();
   NamedTensors state;
-  for (const std::string& key : goldens().names(name + "/state/")) {
-    state.push_back({key, goldens().at(name + "/state/" + key)});
+  for (const std::string& key : module_goldens().names(name + "/state/")) {
+    state.push_back({key, module_goldens().at(name + "/state/" + key)});
   }
   module->load_state_dict(state);
-  Tensor x = goldens().at(name + "/in0").clone();
-  if (goldens().has(name + "/grad0")) x.set_requires_grad();
+  Tensor x = module_goldens().at(name + "/in0").clone();
+  if (module_goldens().has(name + "/grad0")) x.set_requires_grad();
   const Tensor out = (*module)(x);
-  test::expect_close(out.detach(), goldens().at(name + "/out"), "output");
-  sum(out * goldens().at(name + "/weights")).backward();
-  if (x.requires_grad()) test::expect_close(x.grad(), goldens().at(name + "/grad0"), "gradient of the input");
-  EXPECT_EQ(module->parameters().size(), goldens().names(name + "/grad/").size());
+  test::expect_close(out.detach(), module_goldens().at(name + "/out"), "output");
+  sum(out * module_goldens().at(name + "/weights")).backward();
+  if (x.requires_grad())
+    test::expect_close(x.grad(), module_goldens().at(name + "/grad0"), "gradient of the input");
+  EXPECT_EQ(module->parameters().size(), module_goldens().names(name + "/grad/").size());
   for (const auto& parameter : module->parameters()) {
-    test::expect_close(parameter.tensor.grad(), goldens().at(name + "/grad/" + parameter.name),
+    test::expect_close(parameter.tensor.grad(), module_goldens().at(name + "/grad/" + parameter.name),
                        parameter.name);
   }
   const NamedTensors after = module->state_dict();
-  for (const std::string& key : goldens().names(name + "/after/")) {
+  for (const std::string& key : module_goldens().names(name + "/after/")) {
     const auto found = std::ranges::find(after, key, &NamedTensor::name);
     ASSERT_NE(found, after.end()) << key;
-    test::expect_close(found->tensor, goldens().at(name + "/after/" + key), key);
+    test::expect_close(found->tensor, module_goldens().at(name + "/after/" + key), key);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(PyTorch, Modules, testing::ValuesIn(cases),
+INSTANTIATE_TEST_SUITE_P(PyTorch, Modules, testing::ValuesIn(module_cases),
                          [](const auto& info) { return info.param.name; });
 
 TEST(ModulesTable, HasAllThatPyTorchComputed) {
   std::vector<std::string> names;
-  for (const Case& one : cases) names.emplace_back(one.name);
-  EXPECT_THAT(names, testing::UnorderedElementsAreArray(goldens().cases()));
+  for (const ModuleCase& one : module_cases) names.emplace_back(one.name);
+  EXPECT_THAT(names, testing::UnorderedElementsAreArray(module_goldens().cases()));
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ using test::Inputs;
 
 Tensor boolean(bool value) { return full({}, value ? 1 : 0, {.dtype = DType::bool_}); }
 
-const Case cases[] = {
+const Case op_cases[] = {
     // arithmetic.h
     TUTTI_CASE("add", in[0] + in[1]),
     TUTTI_CASE("add_broadcast", in[0] + in[1]),
@@ -176,22 +176,22 @@ const Case cases[] = {
     TUTTI_CASE("batch_norm_running", batch_norm(in[0], in[1], in[2], in[3], in[4])),
 };
 
-const test::Goldens& goldens() {
+const test::Goldens& op_goldens() {
   static const test::Goldens goldens(TUTTI_GOLDEN "/ops.safetensors");
   return goldens;
 }
 
 class Ops : public testing::TestWithParam<Case> {};
 
-TEST_P(Ops, Equal) { test::expect_equal(GetParam(), goldens()); }
+TEST_P(Ops, Equal) { test::expect_equal(GetParam(), op_goldens()); }
 
-INSTANTIATE_TEST_SUITE_P(PyTorch, Ops, testing::ValuesIn(cases),
+INSTANTIATE_TEST_SUITE_P(PyTorch, Ops, testing::ValuesIn(op_cases),
                          [](const auto& info) { return info.param.name; });
 
 TEST(OpsTable, HasAllThatPyTorchComputed) {
   std::vector<std::string> names;
-  for (const Case& one : cases) names.emplace_back(one.name);
-  EXPECT_THAT(names, testing::UnorderedElementsAreArray(goldens().cases()));
+  for (const Case& one : op_cases) names.emplace_back(one.name);
+  EXPECT_THAT(names, testing::UnorderedElementsAreArray(op_goldens().cases()));
 }
 
 }  // namespace

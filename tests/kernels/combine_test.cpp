@@ -33,13 +33,13 @@ TYPED_TEST(CombineOf, SumsInOneTreeForAnyNumberOfInputs) {
     std::vector<std::vector<T>> inputs(static_cast<std::size_t>(n));
     for (int rank = 0; rank < n; ++rank) {
       for (std::size_t i = 0; i < 1100; ++i) {
-        inputs[static_cast<std::size_t>(rank)].push_back(testing::rough_value<T>(rank, i));
+        inputs[static_cast<std::size_t>(rank)].push_back(test::rough_value<T>(rank, i));
       }
     }
     for (const ReduceOp op : {ReduceOp::sum, ReduceOp::avg}) {
       const auto out = combined(op, inputs);
       for (std::size_t i = 0; i < out.size(); ++i) {
-        const T expected = testing::tree_sum<T>(op, n, i);
+        const T expected = test::tree_sum<T>(op, n, i);
         ASSERT_EQ(std::memcmp(&out[i], &expected, sizeof(T)), 0)
             << n << " inputs, " << name_of(op) << ", at " << i;
       }
@@ -53,7 +53,7 @@ TYPED_TEST(CombineOf, InPlaceAndAtAnyPlaceGivesTheSameBits) {
     std::vector<std::vector<T>> inputs(static_cast<std::size_t>(n));
     for (int rank = 0; rank < n; ++rank) {
       for (std::size_t i = 0; i < 700; ++i) {
-        inputs[static_cast<std::size_t>(rank)].push_back(testing::rough_value<T>(rank, i));
+        inputs[static_cast<std::size_t>(rank)].push_back(test::rough_value<T>(rank, i));
       }
     }
     const auto whole = combined(ReduceOp::sum, inputs);

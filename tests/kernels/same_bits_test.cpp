@@ -19,7 +19,7 @@
 namespace tutti::kernels {
 namespace {
 
-using testing::rough_value;
+using test::rough_value;
 
 // Elements that begin `offset` elements behind the beginning of a cache line.
 template <typename T>

@@ -28,11 +28,11 @@ Variables with(Variables variables, const Variables& more) {
   return variables;
 }
 
-const Variables tutti_run{{"TUTTI_RANK", "2"},
-                          {"TUTTI_WORLD_SIZE", "4"},
-                          {"TUTTI_LOCAL_RANK", "2"},
-                          {"TUTTI_LOCAL_SIZE", "4"},
-                          {"TUTTI_JOB", "job"}};
+const Variables of_tutti_run{{"TUTTI_RANK", "2"},
+                             {"TUTTI_WORLD_SIZE", "4"},
+                             {"TUTTI_LOCAL_RANK", "2"},
+                             {"TUTTI_LOCAL_SIZE", "4"},
+                             {"TUTTI_JOB", "job"}};
 const Variables open_mpi{{"OMPI_COMM_WORLD_RANK", "3"},
                          {"OMPI_COMM_WORLD_SIZE", "8"},
                          {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
@@ -47,7 +47,7 @@ TEST(Launcher, FindsALoneProcess) {
 }
 
 TEST(Launcher, FindsTuttiRun) {
-  const auto launch = find(tutti_run);
+  const auto launch = find(of_tutti_run);
   EXPECT_EQ(launch.launcher, "tutti-run");
   EXPECT_EQ(launch.backend, "shm");
   EXPECT_EQ(launch.rank, 2);
@@ -79,14 +79,14 @@ TEST(Launcher, FindsMpirun) {
 
 TEST(Launcher, FindsTheApplicationsOwnMpi) {
   EXPECT_EQ(find({}, true).backend, "mpi");
-  EXPECT_EQ(find(tutti_run, true).backend, "shm");
+  EXPECT_EQ(find(of_tutti_run, true).backend, "shm");
 }
 
 TEST(Launcher, LetsTheUserChoose) {
-  const auto self = find(with(tutti_run, {{"TUTTI_BACKEND", "self"}}));
+  const auto self = find(with(of_tutti_run, {{"TUTTI_BACKEND", "self"}}));
   EXPECT_EQ(self.backend, "self");
   EXPECT_EQ(self.size, 1);
-  EXPECT_EQ(find(with(tutti_run, {{"TUTTI_BACKEND", "mpi"}})).backend, "mpi");
+  EXPECT_EQ(find(with(of_tutti_run, {{"TUTTI_BACKEND", "mpi"}})).backend, "mpi");
   EXPECT_EQ(find({{"TUTTI_BACKEND", "mpi"}}).backend, "mpi");
   const auto shm = find(with(open_mpi, {{"TUTTI_BACKEND", "shm"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "8"}}));
   EXPECT_EQ(shm.backend, "shm");
@@ -105,8 +105,8 @@ TEST(Launcher, ReadsHowManyRanksOfMpiShareMemory) {
 }
 
 TEST(Launcher, ReadsTheLogicalRanks) {
-  EXPECT_EQ(find(tutti_run).logical_ranks, 0);
-  const auto eight = with(tutti_run, {{"TUTTI_LOGICAL_RANKS", "8"}});
+  EXPECT_EQ(find(of_tutti_run).logical_ranks, 0);
+  const auto eight = with(of_tutti_run, {{"TUTTI_LOGICAL_RANKS", "8"}});
   EXPECT_EQ(find(eight).logical_ranks, 8);
   EXPECT_EQ(find(with(eight, {{"TUTTI_BACKEND", "self"}})).logical_ranks, 8);
   EXPECT_EQ(find(with(open_mpi, {{"TUTTI_LOGICAL_RANKS", "64"}})).logical_ranks, 64);
@@ -118,27 +118,27 @@ struct Refused {
 };
 
 TEST(Launcher, KeepsTheBackEndUnderNccl) {
-  const auto launch = find(with(tutti_run, {{"TUTTI_BACKEND", "nccl"}}));
+  const auto launch = find(with(of_tutti_run, {{"TUTTI_BACKEND", "nccl"}}));
   EXPECT_TRUE(launch.gpus);
   EXPECT_EQ(launch.backend, "shm");
   EXPECT_EQ(launch.rank, 2);
   EXPECT_EQ(find(with(open_mpi, {{"TUTTI_BACKEND", "nccl"}})).backend, "mpi");
-  EXPECT_FALSE(find(tutti_run).gpus);
+  EXPECT_FALSE(find(of_tutti_run).gpus);
 }
 
 TEST(Launcher, NamesTheVariableAndItsValue) {
-  Variables no_job = tutti_run;
+  Variables no_job = of_tutti_run;
   no_job.erase("TUTTI_JOB");
   const Refused cases[] = {
       {{{"TUTTI_RANK", "1"}}, "TUTTI_RANK=1: TUTTI_WORLD_SIZE must be set too"},
       {{{"TUTTI_WORLD_SIZE", "2"}}, "TUTTI_WORLD_SIZE=2: TUTTI_RANK must be set too"},
       {no_job, "TUTTI_RANK=2: TUTTI_JOB must be set too"},
-      {with(tutti_run, {{"TUTTI_RANK", "4"}}), "TUTTI_RANK=4: must be an integer from 0 to 3"},
-      {with(tutti_run, {{"TUTTI_RANK", "-1"}}), "TUTTI_RANK=-1: must be"},
-      {with(tutti_run, {{"TUTTI_RANK", ""}}), "TUTTI_RANK=: must be"},
-      {with(tutti_run, {{"TUTTI_WORLD_SIZE", "4x"}}), "TUTTI_WORLD_SIZE=4x: must be an integer from 1"},
-      {with(tutti_run, {{"TUTTI_WORLD_SIZE", "0"}}), "TUTTI_WORLD_SIZE=0: must be an integer from 1"},
-      {with(tutti_run, {{"TUTTI_LOCAL_RANK", "9"}}), "TUTTI_LOCAL_RANK=9"},
+      {with(of_tutti_run, {{"TUTTI_RANK", "4"}}), "TUTTI_RANK=4: must be an integer from 0 to 3"},
+      {with(of_tutti_run, {{"TUTTI_RANK", "-1"}}), "TUTTI_RANK=-1: must be"},
+      {with(of_tutti_run, {{"TUTTI_RANK", ""}}), "TUTTI_RANK=: must be"},
+      {with(of_tutti_run, {{"TUTTI_WORLD_SIZE", "4x"}}), "TUTTI_WORLD_SIZE=4x: must be an integer from 1"},
+      {with(of_tutti_run, {{"TUTTI_WORLD_SIZE", "0"}}), "TUTTI_WORLD_SIZE=0: must be an integer from 1"},
+      {with(of_tutti_run, {{"TUTTI_LOCAL_RANK", "9"}}), "TUTTI_LOCAL_RANK=9"},
       {{{"OMPI_COMM_WORLD_RANK", "1"}}, "OMPI_COMM_WORLD_RANK=1: OMPI_COMM_WORLD_SIZE must be set too"},
       {{{"TUTTI_BACKEND", "gloo"}}, "TUTTI_BACKEND=gloo: must be self, shm, mpi or nccl"},
       {{{"TUTTI_BACKEND", "threads"}},

@@ -14,14 +14,14 @@ Bytes input(DType dtype, int rank, std::size_t count) {
   Bytes bytes(count * size_of(dtype));
   visit_dtype(dtype, [&]<typename T>() {
     for (std::size_t i = 0; i < count; ++i) {
-      const float rough = tutti::testing::rough_value<float>(rank, i);
+      const float rough = tutti::test::rough_value<float>(rank, i);
       T value;
       if constexpr (std::is_same_v<T, bool>)
         value = rough > 0;
       else if constexpr (std::is_integral_v<T>)
         value = static_cast<T>(static_cast<std::int64_t>(rough * 100));
       else
-        value = tutti::testing::rough_value<T>(rank, i);
+        value = tutti::test::rough_value<T>(rank, i);
       std::memcpy(bytes.data() + i * sizeof(T), &value, sizeof(T));
     }
   });

@@ -14,7 +14,7 @@ namespace {
 using testing::ElementsAre;
 
 // The gradients come in the order b, c, a.
-struct Net : nn::Module {
+struct Sums : nn::Module {
   Tensor a = ones({16}).set_requires_grad(), b = ones({32}).set_requires_grad(),
          c = ones({64}).set_requires_grad();
 
@@ -42,7 +42,7 @@ std::vector<std::uint64_t> reduced(const Communicator& comm) {
 
 TEST(Buckets, TakeTheOrderOfTheFirstBackward) {
   agreed(2, 4, [](Communicator& comm) {
-    Net net;
+    Sums net;
     DataParallel parallel(net, comm, {.first_bucket_bytes = 1, .bucket_bytes = 1});
     for (int step = 0; step < 3; ++step) {
       for (const int v : parallel.micro_batches()) parallel.backward(net(full({16}, 1 + v)) * 1e-6);
@@ -55,7 +55,7 @@ TEST(Buckets, TakeTheOrderOfTheFirstBackward) {
 TEST(Stats, TellOfTheSteps) {
   for (const int size : {1, 2}) {
     agreed(size, 2, [](Communicator& comm) {
-      Net net;
+      Sums net;
       DataParallel parallel(net, comm, {.first_bucket_bytes = 200, .bucket_bytes = 400});
       EXPECT_EQ(parallel.stats().steps, 0);
       for (int step = 0; step < 3; ++step) {

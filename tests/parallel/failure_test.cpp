@@ -11,15 +11,14 @@ namespace tutti::test {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::Processes;
 
-struct Net : nn::Module {
+struct ThreeLayers : nn::Module {
   nn::Linear first, second, third;
   nn::Dropout dropout;
   std::function<void()> in_forward;
 
-  Net() : Net(Generator(1)) {}
-  explicit Net(Generator rng)
+  ThreeLayers() : ThreeLayers(Generator(1)) {}
+  explicit ThreeLayers(Generator rng)
       : first(6, 40, rng), second(40, 40, rng), third(40, 1, rng), dropout(0.2, rng) {}
   Tensor forward(const Tensor& x) override {
     const Tensor y = tanh(second(tanh(first(x))));
@@ -35,7 +34,7 @@ struct Net : nn::Module {
   Tensor loss() { return mean(square((*this)(ones({2, 6})))); }
 };
 
-DataParallelOptions sharding(Shard shard) {
+DataParallelOptions by_500_bytes(Shard shard) {
   return {.first_bucket_bytes = 500, .bucket_bytes = 500, .shard = shard};
 }
 
@@ -51,7 +50,7 @@ TEST_P(Failure, OfOneRankInForwardOrBackwardReachesTheOthers) {
         if (comm.rank() == 1) throw std::runtime_error("rank 1 has had enough");
       };
       bool armed = false;
-      Net net;
+      ThreeLayers net;
       if (in_forward) {
         net.in_forward = [&] { armed ? fail() : void(); };
       } else {
@@ -59,7 +58,7 @@ TEST_P(Failure, OfOneRankInForwardOrBackwardReachesTheOthers) {
       }
       try {
         // What is under way ends with it.
-        DataParallel parallel(net, comm, sharding(GetParam()));
+        DataParallel parallel(net, comm, by_500_bytes(GetParam()));
         optim::SGD optimizer(parallel.parameters());
         for (int step = 0; step < 3; ++step) {
           armed = step == 1;
@@ -82,12 +81,12 @@ TEST_P(Failure, OfALoneRankLeavesTheStepAsIfItHadNotBegun) {
   for (bool fails : {true, false}) {
     Communicator alone;
     alone.set_logical_ranks(GetParam() == Shard::gradients ? 1 : 2);
-    Net net;
+    ThreeLayers net;
     bool armed = false;
     net.first.weight.register_grad_hook([&](Tensor&) {
       if (armed) throw std::runtime_error("not this one");
     });
-    DataParallel parallel(net, alone, sharding(GetParam()));
+    DataParallel parallel(net, alone, by_500_bytes(GetParam()));
     optim::SGD optimizer(parallel.parameters());
     const auto step = [&] {
       for ([[maybe_unused]] const int v : parallel.micro_batches()) {
@@ -112,8 +111,8 @@ TEST_P(Failure, OfAProcessInTheMiddleOfBackwardIsToldByTheOthers) {
   Processes ranks(3, [](Communicator& comm) -> std::string {
     comm.set_timeout(std::chrono::seconds(60));
     comm.set_logical_ranks(3);
-    Net net;
-    DataParallel parallel(net, comm, sharding(GetParam()));
+    ThreeLayers net;
+    DataParallel parallel(net, comm, by_500_bytes(GetParam()));
     optim::SGD optimizer(parallel.parameters());
     net.second.weight.register_grad_hook([&](Tensor&) {
       if (comm.rank() == 1 && parallel.stats().steps == 2) ::raise(SIGKILL);
@@ -131,8 +130,8 @@ TEST_P(Failure, OfAProcessInTheMiddleOfBackwardIsToldByTheOthers) {
 TEST_P(Failure, OfARankThatStopsIsATimeout) {
   Processes ranks(2, [](Communicator& comm) -> std::string {
     comm.set_timeout(std::chrono::milliseconds(500 * TEST_SLOWDOWN));
-    Net net;
-    DataParallel parallel(net, comm, sharding(GetParam()));
+    ThreeLayers net;
+    DataParallel parallel(net, comm, by_500_bytes(GetParam()));
     net.second.weight.register_grad_hook([&](Tensor&) {
       if (comm.rank() == 1) ::raise(SIGSTOP);
     });
@@ -144,8 +143,8 @@ TEST_P(Failure, OfARankThatStopsIsATimeout) {
 
 TEST_P(Failure, NotANumberIsNoError) {
   agreed(2, 2, [](Communicator& comm) {
-    Net net;
-    DataParallel parallel(net, comm, sharding(GetParam()));
+    ThreeLayers net;
+    DataParallel parallel(net, comm, by_500_bytes(GetParam()));
     optim::SGD optimizer(parallel.parameters());
     for (int step = 0; step < 2; ++step) {
       parallel.backward(net.loss() * (comm.rank() == 1 ? std::nan("") : 1.0));

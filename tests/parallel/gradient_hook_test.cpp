@@ -12,7 +12,7 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 // Its gradient is what comes in.
-struct Net : nn::Module {
+struct SmallAndLarge : nn::Module {
   Tensor small = zeros({3}).set_requires_grad(), large = zeros({40}).set_requires_grad();
 
   Tensor forward(const Tensor& x) override {
@@ -44,7 +44,7 @@ TEST(Bf16Gradients, AreRoundedAtEachNodeOfTheTree) {
     for (const Shard shard : all_shards) {
       for (int size = 1; size <= logical; ++size) {
         agreed(size, logical, [&](Communicator& comm) {
-          Net net;
+          SmallAndLarge net;
           DataParallel parallel(net, comm,
                                 {.first_bucket_bytes = 20,
                                  .bucket_bytes = 20,
@@ -114,7 +114,7 @@ TEST(GradientHook, OfTheUserReducesEveryBucket) {
     std::set<std::string> results;
     for (const bool hooked : {false, true}) {
       results.insert(agreed(2, 4, [&](Communicator& comm) {
-        Net net;
+        SmallAndLarge net;
         const auto hook = std::make_shared<Gathering>();
         DataParallelOptions options{.first_bucket_bytes = 20, .bucket_bytes = 20, .shard = shard};
         if (hooked) options.hook = hook;

@@ -17,11 +17,11 @@ namespace {
 using testing::Each;
 using testing::HasSubstr;
 
-struct Net : nn::Module {
+struct TwoLayers : nn::Module {
   nn::Linear first, second;
 
-  Net() : Net(Generator(1)) {}
-  explicit Net(Generator rng) : first(4, 3, rng), second(3, 1, rng) {}
+  TwoLayers() : TwoLayers(Generator(1)) {}
+  explicit TwoLayers(Generator rng) : first(4, 3, rng), second(3, 1, rng) {}
   Tensor forward(const Tensor& x) override { return second(tanh(first(x))); }
   void visit(nn::MemberVisitor& v) override {
     v.module("first", first);
@@ -56,7 +56,7 @@ TEST(Misuse, LogicalRanksThatDiffer) {
   EXPECT_THAT(errors_of(2, 4,
                         [](Communicator& comm) {
                           if (comm.rank() == 1) comm.set_logical_ranks(2);
-                          Net net;
+                          TwoLayers net;
                           DataParallel parallel(net, comm);
                         }),
               Each(HasSubstr("the model or the options of rank 1 differ")));
@@ -65,7 +65,7 @@ TEST(Misuse, LogicalRanksThatDiffer) {
 TEST(Misuse, SeveralMicroBatchesWithoutTheLoop) {
   EXPECT_THAT(errors_of(2, 4,
                         [](Communicator& comm) {
-                          Net net;
+                          TwoLayers net;
                           DataParallel parallel(net, comm);
                           parallel.backward(net.loss());
                         }),
@@ -74,7 +74,7 @@ TEST(Misuse, SeveralMicroBatchesWithoutTheLoop) {
 
 TEST(Misuse, TwoBackwardsForOneMicroBatch) {
   const auto errors = errors_of(2, 4, [](Communicator& comm) {
-    Net net;
+    TwoLayers net;
     DataParallel parallel(net, comm);
     for (const int v : parallel.micro_batches()) {
       parallel.backward(net.loss());
@@ -86,7 +86,7 @@ TEST(Misuse, TwoBackwardsForOneMicroBatch) {
 
 TEST(Misuse, AMicroBatchWithoutBackward) {
   const auto errors = errors_of(2, 4, [](Communicator& comm) {
-    Net net;
+    TwoLayers net;
     DataParallel parallel(net, comm);
     for (const int v : parallel.micro_batches()) {
       if (v != 3) parallel.backward(net.loss());
@@ -97,7 +97,7 @@ TEST(Misuse, AMicroBatchWithoutBackward) {
 
 TEST(Misuse, AStepThatWasLeft) {
   const auto errors = errors_of(1, 2, [](Communicator& comm) {
-    Net net;
+    TwoLayers net;
     DataParallel parallel(net, comm);
     for (int step = 0; step < 2; ++step) {
       for (const int v : parallel.micro_batches()) {
@@ -113,7 +113,7 @@ TEST(Misuse, AStepThatWasLeft) {
 TEST(Misuse, AnExtraOrAMissingStepOfOneRank) {
   for (const bool extra : {true, false}) {
     const auto errors = errors_of(3, 3, [&](Communicator& comm) {
-      Net net;
+      TwoLayers net;
       DataParallel parallel(net, comm);
       optim::SGD optimizer(parallel.parameters());
       for (int step = 0; step < 3; ++step) {
@@ -132,7 +132,7 @@ TEST(Misuse, AnExtraOrAMissingStepOfOneRank) {
 
 TEST(Misuse, AnUpdateInTheMiddleOfAStep) {
   const auto errors = errors_of(1, 2, [](Communicator& comm) {
-    Net net;
+    TwoLayers net;
     DataParallel parallel(net, comm);
     optim::SGD optimizer(parallel.parameters());
     for ([[maybe_unused]] const int v : parallel.micro_batches()) {
@@ -147,7 +147,7 @@ TEST(Misuse, ParametersFrozenOrTrainedLater) {
   for (const bool frozen : {true, false}) {
     EXPECT_THAT(errors_of(2, 2,
                           [&](Communicator& comm) {
-                            Net net;
+                            TwoLayers net;
                             net.first.bias.set_requires_grad(frozen);
                             DataParallel parallel(net, comm);
                             net.first.bias.set_requires_grad(!frozen);
@@ -160,7 +160,7 @@ TEST(Misuse, ParametersFrozenOrTrainedLater) {
 
 TEST(Misuse, AnErrorOfOneRankReachesTheOthers) {
   const auto errors = errors_of(3, 3, [](Communicator& comm) {
-    Net net;
+    TwoLayers net;
     DataParallel parallel(net, comm);
     Tensor loss = net.loss();
     if (comm.rank() == 1) net.second.weight.mul_(2);  // which the tape has saved
@@ -172,7 +172,7 @@ TEST(Misuse, AnErrorOfOneRankReachesTheOthers) {
 TEST(Misuse, ParametersThatOneRankFreezes) {
   EXPECT_THAT(errors_of(2, 2,
                         [](Communicator& comm) {
-                          Net net;
+                          TwoLayers net;
                           net.first.bias.set_requires_grad(comm.rank() == 0);
                           DataParallel parallel(net, comm);
                         }),
@@ -182,7 +182,7 @@ TEST(Misuse, ParametersThatOneRankFreezes) {
 TEST(Misuse, ALossThatIsNoNumberOrHasNoGraph) {
   for (const bool is_number : {true, false}) {
     const auto errors = errors_of(2, 2, [&](Communicator& comm) {
-      Net net;
+      TwoLayers net;
       DataParallel parallel(net, comm);
       const Tensor other = is_number ? ones({}) : net(ones({2, 4}));
       parallel.backward(comm.rank() == 1 ? other : net.loss());
@@ -205,7 +205,7 @@ TEST(Misuse, ABufferThatOneMicroBatchLeavesAlone) {
 TEST(Misuse, AShardedStepThatIsNotDataParallels) {
   for (const Shard shard : {Shard::optimizer, Shard::gradients, Shard::parameters}) {
     const auto errors = errors_of(2, 2, [&](Communicator& comm) {
-      Net net;
+      TwoLayers net;
       DataParallel parallel(net, comm, {.shard = shard});
       optim::SGD optimizer(parallel.parameters());
       parallel.backward(net.loss());
@@ -219,7 +219,7 @@ TEST(Misuse, AShardedStepThatIsNotDataParallels) {
 TEST(Misuse, AnOptimizerOfTheWholeParametersWhereTheyAreSharded) {
   for (const Shard shard : {Shard::optimizer, Shard::gradients}) {
     const auto errors = errors_of(2, 2, [&](Communicator& comm) {
-      Net net;
+      TwoLayers net;
       DataParallel parallel(net, comm, {.shard = shard});
       optim::SGD optimizer(net.parameters());
       parallel.backward(net.loss());
@@ -233,7 +233,7 @@ TEST(Misuse, AnOptimizerOfTheWholeParametersWhereTheyAreSharded) {
 TEST(Misuse, GradientsThatAreDropped) {
   for (const Shard shard : {Shard::none, Shard::optimizer, Shard::gradients, Shard::parameters}) {
     const auto errors = errors_of(2, 2, [&](Communicator& comm) {
-      Net net;
+      TwoLayers net;
       DataParallel parallel(net, comm, {.shard = shard});
       optim::SGD optimizer(parallel.parameters());
       double before = 1e9;
@@ -252,7 +252,7 @@ TEST(Misuse, GradientsThatAreDropped) {
 TEST(Misuse, AnUpdateBetweenForwardAndBackward) {
   for (const Shard shard : {Shard::none, Shard::optimizer, Shard::gradients, Shard::parameters}) {
     const auto errors = errors_of(2, 2, [&](Communicator& comm) {
-      Net net;
+      TwoLayers net;
       DataParallel parallel(net, comm, {.first_bucket_bytes = 1, .bucket_bytes = 1, .shard = shard});
       optim::SGD optimizer(parallel.parameters());
       parallel.backward(net.loss());
@@ -266,7 +266,7 @@ TEST(Misuse, AnUpdateBetweenForwardAndBackward) {
 
 TEST(Misuse, AShardedParameterOutsideOfItsModule) {
   const auto errors = errors_of(2, 2, [&](Communicator& comm) {
-    Net net;
+    TwoLayers net;
     DataParallel parallel(net, comm, {.shard = Shard::parameters});
     parallel.backward(net.loss() + sum(square(net.first.weight)));
   });
@@ -276,7 +276,7 @@ TEST(Misuse, AShardedParameterOutsideOfItsModule) {
 TEST(Misuse, AnOptimizerOfSomethingElse) {
   EXPECT_THAT(errors_of(2, 2,
                         [](Communicator& comm) {
-                          Net net, other;
+                          TwoLayers net, other;
                           DataParallel parallel(net, comm, {.shard = Shard::optimizer});
                           parallel.shard(other.parameters());
                         }),

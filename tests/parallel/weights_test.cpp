@@ -4,11 +4,11 @@
 namespace tutti::test {
 namespace {
 
-struct Net : nn::Module {
+struct WeightedNet : nn::Module {
   nn::Linear first, second;
 
-  Net() : Net(Generator(1)) {}
-  explicit Net(Generator rng) : first(4, 30, rng), second(30, 1, rng) {}
+  WeightedNet() : WeightedNet(Generator(1)) {}
+  explicit WeightedNet(Generator rng) : first(4, 30, rng), second(30, 1, rng) {}
   Tensor forward(const Tensor& x) override { return second(tanh(first(x))); }
   void visit(nn::MemberVisitor& v) override {
     v.module("first", first);
@@ -22,7 +22,7 @@ Tensor samples() {
 }
 
 // Not a number without samples.
-Tensor loss_of(Net& net, const Tensor& x) {
+Tensor loss_of(WeightedNet& net, const Tensor& x) {
   return sum(square(net(x))) * (1.0 / static_cast<double>(x.size(0)));
 }
 
@@ -30,7 +30,7 @@ Tensor loss_of(Net& net, const Tensor& x) {
 std::vector<float> step(int size, const std::vector<int>& counts, Shard shard) {
   std::vector<float> weights;
   agreed(size, static_cast<int>(counts.size()), [&](Communicator& comm) {
-    Net net;
+    WeightedNet net;
     DataParallel parallel(net, comm, {.first_bucket_bytes = 100, .bucket_bytes = 100, .shard = shard});
     optim::SGD optimizer(parallel.parameters(), {.lr = 1});
     for (const int v : parallel.micro_batches()) {
@@ -52,7 +52,7 @@ std::vector<float> step(int size, const std::vector<int>& counts, Shard shard) {
 }
 
 TEST(Weights, OfMicroBatchesMakeTheGlobalMean) {
-  Net whole;
+  WeightedNet whole;
   loss_of(whole, samples()).backward();
   std::vector<float> expected;
   for (auto& [name, tensor] : whole.parameters()) {
@@ -75,7 +75,7 @@ TEST(Weights, OfMicroBatchesMakeTheGlobalMean) {
 TEST(Weights, ASampleLessLossOfAShardedModelIsNeeded) {
   EXPECT_THROW(agreed(2, 2,
                       [](Communicator& comm) {
-                        Net net;
+                        WeightedNet net;
                         DataParallel parallel(net, comm, {.shard = Shard::parameters});
                         const Tensor loss = loss_of(net, samples());
                         comm.rank() == 0 ? parallel.backward({}, 0) : parallel.backward(loss);
@@ -90,7 +90,7 @@ TEST(Weights, OfPartsOfAMicroBatch) {
     std::set<std::string> results;
     for (const int size : {1, 2, 4}) {
       results.insert(agreed(size, 4, [&](Communicator& comm) {
-        Net net;
+        WeightedNet net;
         DataParallel parallel(net, comm, {.first_bucket_bytes = 100, .bucket_bytes = 100, .shard = shard});
         optim::SGD optimizer(parallel.parameters(), {.lr = 1});
         for (const int v : parallel.micro_batches()) {

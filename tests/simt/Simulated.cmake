@@ -11,5 +11,4 @@ endif()
 set_source_files_properties(${tutti_cuda_sources} PROPERTIES
   LANGUAGE CXX
   INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR}/tests/simt/override  # before all others
-  SKIP_UNITY_BUILD_INCLUSION ON
   COMPILE_OPTIONS "${simt_options}")

@@ -23,7 +23,7 @@ std::string reduced(Communicator& comm, Device device) {
 }
 
 TEST(Processes, CollectivesOfGpusGiveTheBitsOfTheCpu) {
-  testing::Processes ranks(3, [](Communicator& comm) {
+  test::Processes ranks(3, [](Communicator& comm) {
     return reduced(comm, Device::cuda(comm.rank() % 2)) == reduced(comm, Device::cpu()) ? "the same"
                                                                                         : "others";
   });

@@ -7,6 +7,7 @@
 
 #include "tests/checkpoint/parts.h"
 #include "tests/support/files.h"
+#include "tests/support/message_of.h"
 #include "tests/support/ranks.h"
 #include "tutti/checkpoint/checkpointer.h"
 #include "tutti/core/error.h"
@@ -131,7 +132,7 @@ TEST_F(AsyncSave, Fault60_TheNextOneIsLeftOut) {
 TEST_F(AsyncSave, Fault60_TheNextOneFails) {
   Checkpointer checkpoints(run_, world_, options(WhenBusy::fail));
   const Save first = checkpoints.save_now(0, state_);
-  EXPECT_THAT(message_of([&] { checkpoints.save_now(1, state_); }),
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoints.save_now(1, state_); }),
               AllOf(HasSubstr("step-0000000002 is not saved"), HasSubstr("the save before is not done")));
   gate_->set(true);
   first.wait();
@@ -148,7 +149,7 @@ TEST_F(AsyncSave, IsGivenUp) {
   const Save save = checkpoints.save_now(1, state_);
   checkpoints.abandon();
   gate_->set(true);
-  EXPECT_THAT(message_of([&] { save.wait(); }), HasSubstr("the save was abandoned"));
+  EXPECT_THAT(message_of<CheckpointError>([&] { save.wait(); }), HasSubstr("the save was abandoned"));
   EXPECT_EQ(test::files_in(run_), 2u) << "step 1 and the lock";
   EXPECT_EQ(checkpoints.restore(state_), 1);
   EXPECT_TRUE(model_.holds(1));
@@ -164,14 +165,14 @@ TEST_F(AsyncSave, AFailureIsThrownByWhateverComesNext) {
   };
   const auto says = HasSubstr("the key service is down");
   failing_save(0);
-  EXPECT_THAT(message_of([&] { checkpoints.save_now(1, state_); }), says);
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoints.save_now(1, state_); }), says);
   failing_save(1);
-  EXPECT_THAT(message_of([&] { checkpoints.drain(); }), says);
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoints.drain(); }), says);
   checkpoints.drain();  // it was told
   failing_save(2);
-  EXPECT_THAT(message_of([&] { checkpoints.restore(state_); }), says);
+  EXPECT_THAT(message_of<CheckpointError>([&] { checkpoints.restore(state_); }), says);
   const Save seen = failing_save(3);
-  EXPECT_THAT(message_of([&] { seen.wait(); }), says);
+  EXPECT_THAT(message_of<CheckpointError>([&] { seen.wait(); }), says);
   gate_->set(true);
   checkpoints.save_now(4, state_).wait();
   EXPECT_EQ(checkpoints.restore(state_), 5);
@@ -208,7 +209,7 @@ TEST_F(AsyncSave, AFailureOnOneRankIsThrownOnAll) {
     const TrainState state{model};
     Checkpointer checkpoints(run_, world, options());
     const Save save = checkpoints.save_now(0, state);
-    messages[static_cast<std::size_t>(world.rank())] = message_of([&] { save.wait(); });
+    messages[static_cast<std::size_t>(world.rank())] = message_of<CheckpointError>([&] { save.wait(); });
   });
   EXPECT_THAT(messages, testing::Each(HasSubstr("the key service is down")));
 }

@@ -5,6 +5,7 @@
 
 #include "encryption_support.h"
 #include "tests/checkpoint/parts.h"
+#include "tests/support/message_of.h"
 #include "tests/support/ranks.h"
 #include "tutti/checkpoint/checkpointer.h"
 #include "tutti/checkpoint/exchange.h"
@@ -39,7 +40,8 @@ class EncryptedImport : public testing::Test {
     test::Part part("model", test::numbered(1));
     Communicator world;
     world.set_logical_ranks(2);
-    return message_of([&] { Checkpointer(run_, world, {.encrypt = keys}).restore(TrainState{part}); });
+    return message_of<CheckpointError>(
+        [&] { Checkpointer(run_, world, {.encrypt = keys}).restore(TrainState{part}); });
   }
 
   test::TemporaryDirectory directory_;
@@ -145,14 +147,15 @@ TEST_F(EncryptedImport, LeavesNothingBehindWhereItFails) {
   options.progress = [&](std::uint64_t) {
     if (++tensors == 9) throw CheckpointError("stopped", "");
   };
-  EXPECT_EQ(message_of([&] { import_safetensors(source_, made_, options); }), "stopped");
+  EXPECT_EQ(message_of<CheckpointError>([&] { import_safetensors(source_, made_, options); }), "stopped");
   EXPECT_THAT(names_in(run_), ElementsAre(".lock"));
   // A BOOL of 2 is met when everything else is written.
   safetensors::save(source_, {{"mask", tensor<bool>({true, false}, {2})}});
   auto bytes = test::read_file(source_);
   bytes.back() = 2;
   test::write_file(source_, bytes);
-  EXPECT_THAT(message_of([&] { import_safetensors(source_, made_, importing()); }), HasSubstr("BOOL"));
+  EXPECT_THAT(message_of<CheckpointError>([&] { import_safetensors(source_, made_, importing()); }),
+              HasSubstr("BOOL"));
   EXPECT_THAT(names_in(run_), ElementsAre(".lock"));
 }
 
@@ -167,7 +170,8 @@ TEST_F(EncryptedImport, RefusesWhatCouldNotBeOpened) {
 
 TEST_F(EncryptedImport, PlaintextIsNotPutIntoAnEncryptedRun) {
   import(test::numbered(1));
-  EXPECT_THAT(message_of([&] { import_safetensors(source_, run_ + "/step-0000000009", {.steps = 9}); }),
+  EXPECT_THAT(message_of<CheckpointError>(
+                  [&] { import_safetensors(source_, run_ + "/step-0000000009", {.steps = 9}); }),
               AllOf(HasSubstr("in plaintext"), HasSubstr("step-0000000000 of this run is encrypted")));
   EXPECT_THAT(names_in(run_), ElementsAre(".lock", "step-0000000000"));
 }

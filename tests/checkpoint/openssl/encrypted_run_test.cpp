@@ -5,6 +5,7 @@
 
 #include "encryption_support.h"
 #include "tests/checkpoint/parts.h"
+#include "tests/support/message_of.h"
 #include "tests/support/ranks.h"
 #include "tutti/checkpoint/checkpoint.h"
 #include "tutti/checkpoint/checkpointer.h"
@@ -34,7 +35,8 @@ class EncryptedRun : public testing::Test {
   }
   std::string restoring(const CheckpointerOptions& options) {
     auto part = model();
-    return message_of([&] { Checkpointer(run_, world_, options).restore(TrainState{part}); });
+    return message_of<CheckpointError>(
+        [&] { Checkpointer(run_, world_, options).restore(TrainState{part}); });
   }
 
   void SetUp() override { world_.set_logical_ranks(4); }
@@ -109,13 +111,15 @@ TEST_F(EncryptedRun, IsLookedAtWithItsKeys) {
   EXPECT_EQ(checkpoint.at("model.fc.weight").files, 2u);
   EXPECT_EQ(checkpoint.read("model.fc.weight").to_vector<float>(), std::vector<float>(750'000, 3.25F));
   EXPECT_TRUE(checkpoint.verify().empty());
-  EXPECT_THAT(message_of([&] { Checkpoint plain(first_); }), HasSubstr("no keys are given"));
+  EXPECT_THAT(message_of<CheckpointError>([&] { Checkpoint plain(first_); }), HasSubstr("no keys are given"));
   fs::copy(first_, directory_ / "best");
-  EXPECT_THAT(message_of([&] { Checkpoint renamed(directory_ / "best", Encryption{{ours_}}); }),
-              HasSubstr("under the name step-... that it was saved under, not best"));
+  EXPECT_THAT(
+      message_of<CheckpointError>([&] { Checkpoint renamed(directory_ / "best", Encryption{{ours_}}); }),
+      HasSubstr("under the name step-... that it was saved under, not best"));
   fs::rename(first_, run_ + "/step-0000000002");
-  EXPECT_THAT(message_of([&] { Checkpoint moved(run_ + "/step-0000000002", Encryption{{ours_}}); }),
-              HasSubstr("manifest.json.enc"));
+  EXPECT_THAT(
+      message_of<CheckpointError>([&] { Checkpoint moved(run_ + "/step-0000000002", Encryption{{ours_}}); }),
+      HasSubstr("manifest.json.enc"));
 }
 
 TEST_F(EncryptedRun, Fault71_OtherKeysDoNotOpenItAndItIsNotPassedOver) {

@@ -13,10 +13,15 @@ namespace {
 
 using namespace test;
 
-constexpr std::uint64_t first = stream::segment_bytes - stream::header_bytes - tag_bytes;
-constexpr std::uint64_t other = stream::segment_bytes - tag_bytes;
-constexpr std::uint64_t sizes[] = {
-    0, 1, first - 1, first, first + 1, 3'000'000, first + other - 1, first + other, first + other + 1};
+constexpr std::uint64_t sizes[] = {0,
+                                   1,
+                                   in_first - 1,
+                                   in_first,
+                                   in_first + 1,
+                                   3'000'000,
+                                   in_first + in_other - 1,
+                                   in_first + in_other,
+                                   in_first + in_other + 1};
 
 class EncryptionInterop : public testing::Test {
  protected:
@@ -77,7 +82,7 @@ TEST_F(EncryptionInterop, TuttiDecryptsWhatTinkEncrypts) {
 }
 
 TEST_F(EncryptionInterop, TheScriptRefusesWhatWasChanged) {
-  const auto good = encrypt(sealed_.data_key, associated_data(uuid_a, 100, "a"), text_of(first + 100));
+  const auto good = encrypt(sealed_.data_key, associated_data(uuid_a, 100, "a"), text_of(in_first + 100));
   auto bad = good;
   bad.back() ^= std::byte{1};
   write_file(file("a"), to_string(bad));

@@ -13,15 +13,12 @@ using test::Bytes;
 using test::key_of;
 using test::text_of;
 
-constexpr std::uint64_t first = stream::segment_bytes - stream::header_bytes - tag_bytes;
-constexpr std::uint64_t other = stream::segment_bytes - tag_bytes;
-
 TEST(EncryptionStream, RoundTripAtAllBoundaries) {
   const auto key = key_of(0);
   for (const std::uint64_t size :
        {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{15}, std::uint64_t{16}, std::uint64_t{17},
-        first - 1, first, first + 1, first + other - 1, first + other, first + other + 1, first + 2 * other,
-        std::uint64_t{3'000'000}}) {
+        in_first - 1, in_first, in_first + 1, in_first + in_other - 1, in_first + in_other,
+        in_first + in_other + 1, in_first + 2 * in_other, std::uint64_t{3'000'000}}) {
     SCOPED_TRACE(size);
     const auto text = text_of(size);
     const auto sealed = encrypt(key, "data", text);
@@ -33,9 +30,9 @@ TEST(EncryptionStream, RoundTripAtAllBoundaries) {
 
 TEST(EncryptionStream, SizesAreThoseOfTink) {
   EXPECT_EQ(stream::ciphertext_bytes(0), 56u);
-  EXPECT_EQ(stream::ciphertext_bytes(first), stream::segment_bytes);
-  EXPECT_EQ(stream::ciphertext_bytes(first + 1), stream::segment_bytes + 17);
-  EXPECT_EQ(stream::ciphertext_bytes(first + other), 2 * stream::segment_bytes);
+  EXPECT_EQ(stream::ciphertext_bytes(in_first), stream::segment_bytes);
+  EXPECT_EQ(stream::ciphertext_bytes(in_first + 1), stream::segment_bytes + 17);
+  EXPECT_EQ(stream::ciphertext_bytes(in_first + in_other), 2 * stream::segment_bytes);
   for (const std::uint64_t impossible :
        {std::uint64_t{0}, std::uint64_t{40}, std::uint64_t{55}, stream::segment_bytes + 1,
         stream::segment_bytes + 16, 3 * stream::segment_bytes + 16, (std::uint64_t{1} << 52) + 17,
@@ -50,10 +47,10 @@ TEST(EncryptionStream, SizesAreThoseOfTink) {
 }
 
 TEST(EncryptionStream, SegmentsTileTheText) {
-  EXPECT_EQ(stream::segment_of(first - 1), 0u);
-  EXPECT_EQ(stream::segment_of(first), 1u);
-  EXPECT_EQ(stream::segment_of(first + other), 2u);
-  for (const auto size : {std::uint64_t{0}, first, first + 1, first + 3 * other + 5}) {
+  EXPECT_EQ(stream::segment_of(in_first - 1), 0u);
+  EXPECT_EQ(stream::segment_of(in_first), 1u);
+  EXPECT_EQ(stream::segment_of(in_first + in_other), 2u);
+  for (const auto size : {std::uint64_t{0}, in_first, in_first + 1, in_first + 3 * in_other + 5}) {
     std::uint64_t end = 0, bytes = 0;
     for (std::uint64_t i = 0; i < stream::segment_count(size); ++i) {
       const auto range = stream::plaintext_range(i, size);
@@ -89,7 +86,7 @@ TEST(EncryptionStream, OpensTinksBytes) {
 // Segments in any order, from four threads, both ways.
 TEST(EncryptionStream, ThreadsShareAStream) {
   const auto key = key_of(3);
-  const auto text = text_of(first + 6 * other + 100);
+  const auto text = text_of(in_first + 6 * in_other + 100);
   StreamEncryptor encryptor(key, "data", text.size());
   Bytes sealed(stream::ciphertext_bytes(text.size()));
   const auto in_threads = [&](auto work) {

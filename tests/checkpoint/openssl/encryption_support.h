@@ -24,6 +24,11 @@ using SharedKey = std::shared_ptr<const RecipientKey>;
 inline constexpr const char* uuid_a = "00000000-0000-4000-8000-00000000000a";
 inline constexpr const char* uuid_b = "00000000-0000-4000-8000-00000000000b";
 
+// What the first segment of a stream holds, and each other.
+inline constexpr std::uint64_t in_first =
+    checkpoint::stream::segment_bytes - checkpoint::stream::header_bytes - checkpoint::tag_bytes;
+inline constexpr std::uint64_t in_other = checkpoint::stream::segment_bytes - checkpoint::tag_bytes;
+
 // Byte i is i * 7 % 251: no two segments are alike.
 inline Bytes text_of(std::size_t size) {
   Bytes text(size);

@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Key : public RecipientKey {
+class WatchedKey : public RecipientKey {
  public:
   const std::string& id() const override { return id_; }
   std::vector<std::byte> wrap(std::span<const std::byte, data_key_bytes> data_key,
@@ -35,7 +35,7 @@ class Key : public RecipientKey {
 TEST(FaultRemoved, Fault64_TheNewerOneIsLoaded) {
   const test::TemporaryDirectory directory;
   const auto run = directory / "run", first = run + "/step-0000000001", second = run + "/step-0000000002";
-  const auto key = std::make_shared<Key>();
+  const auto key = std::make_shared<WatchedKey>();
   Communicator world;
   auto model = test::a_model();
   const TrainState state{model};

@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 
 // Behind a service that is slow at first.
-class Key : public RecipientKey {
+class SlowKey : public RecipientKey {
  public:
   const std::string& id() const override { return id_; }
   std::vector<std::byte> wrap(std::span<const std::byte, data_key_bytes> data_key,
@@ -36,7 +36,7 @@ class Key : public RecipientKey {
 
 TEST(FaultTimeout, Fault60_ASaveThatTookTooLongDoesNotStopTheNext) {
   const test::TemporaryDirectory directory;
-  const auto key = std::make_shared<Key>();
+  const auto key = std::make_shared<SlowKey>();
   test::on_ranks(2, [&](Communicator& world) {
     const auto patience = milliseconds(500 * TEST_SLOWDOWN);
     world.set_timeout(patience);

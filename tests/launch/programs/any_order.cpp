@@ -10,7 +10,7 @@
 namespace {
 
 using namespace tutti;
-using namespace tutti::testing;
+using namespace tutti::test;
 
 constexpr comm::Options any{.order = ReduceOrder::any};
 

@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   const int victim = static_cast<int>(random() % static_cast<std::uint32_t>(world.size()));
   const std::chrono::microseconds delay(random() % 30'000);
   try {
-    testing::Mix mix(world, seed);
+    test::Mix mix(world, seed);
     mix.step();
     world.barrier();
     world.set_timeout(stop ? 500ms : 10s);
