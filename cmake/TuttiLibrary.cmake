@@ -84,6 +84,9 @@ endif()
 function(tutti_flags target)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wnon-virtual-dtor>)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra>)
+  if(CMAKE_UNITY_BUILD)  # a class of a source is taken for one of a header
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+  endif()
   if(TUTTI_WITH_CUDA)  # kernels/launch.h must read the same in every file that includes it
     target_compile_definitions(${target} PRIVATE TUTTI_WITH_CUDA)
   endif()

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "tests/support/shell.h"
 #include "tutti/checkpoint/safetensors.h"
@@ -75,6 +77,35 @@ TEST(BenchTrain, TakesAnyNumberOfLogicalRanks) {
     EXPECT_EQ(fewer["rows"][0]["first_loss"], together["rows"][0]["first_loss"]) << ranks;
     EXPECT_EQ(fewer["rows"][0]["last_loss"], together["rows"][0]["last_loss"]) << ranks;
   }
+}
+
+TEST(BenchTrain, LearnsTheBytesOfAText) {
+  const TemporaryDirectory directory;
+  const auto text = directory / "text";
+  std::string verse;
+  for (int i = 0; i < 200; ++i) verse += "all together now, ";
+  write_file(text, verse);
+  const auto run = [&text](int ranks) {
+    return document_of(fmt::format(
+        TUTTI_BENCH
+        " train --backend threads --logical-ranks 2 -n {} --model gpt --layers 1 --width 16 "
+        "--heads 2 --context 8 --vocabulary 256 --micro-batch 4 --steps 80 --warmup 1 --lr 3e-2 "
+        "--text {}",
+        ranks, text))["rows"][0]["losses"]
+        .get<std::vector<double>>();
+  };
+  const auto losses = run(1);
+  ASSERT_GE(losses.size(), 80u);
+  EXPECT_NEAR(losses.front(), std::log(256), 0.3);
+  EXPECT_LT(losses.back(), 0.7);  // seven bits of a character would be 4.9
+  EXPECT_EQ(run(2), losses);
+  write_file(text, "short");
+  const auto refused = shell(
+      fmt::format(TUTTI_BENCH " train -n 1 --backend threads --model gpt --vocabulary 256 --text {}", text));
+  EXPECT_NE(refused.code, 0);
+  EXPECT_THAT(
+      refused.err,
+      HasSubstr("--text is for a gpt with a vocabulary of 256 or more, and is longer than its context"));
 }
 
 TEST(BenchTrain, ComparesTheOrders) {
