@@ -145,7 +145,7 @@ TEST(Async, AnErrorIsThatOfAllLaterOnes) {
     const auto what = message_of([&] { bad.wait(); });
     if (!what.starts_with("all_reduce #2: rank 1 called all_reduce(f32[11], sum)")) return what;
     const auto one_of_both = [](const std::string& at_once, comm::Work& work) {
-      return at_once == "no error" ? message_of([&] { work.wait(); }) : at_once;
+      return at_once == "nothing was thrown" ? message_of([&] { work.wait(); }) : at_once;
     };
     if (const auto again = one_of_both(second_error, last); again != what) return "last " + again;
     if (const auto again = one_of_both(first_error, later); again != what) return "then " + again;

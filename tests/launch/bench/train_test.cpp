@@ -89,7 +89,7 @@ TEST(BenchTrain, LearnsTheBytesOfAText) {
     return document_of(fmt::format(
         TUTTI_BENCH
         " train --backend threads --logical-ranks 2 -n {} --model gpt --layers 1 --width 16 "
-        "--heads 2 --context 8 --vocabulary 256 --micro-batch 4 --steps 80 --warmup 1 --lr 3e-2 "
+        "--heads 2 --context 8 --vocabulary 256 --micro-batch 4 --steps 80 --warmup 2 --lr 3e-2 "
         "--text {}",
         ranks, text))["rows"][0]["losses"]
         .get<std::vector<double>>();
