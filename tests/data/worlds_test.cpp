@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include <functional>
 #include <numeric>
 
 #include "tests/support/files.h"
+#include "tests/support/message_of.h"
 #include "tutti/comm/world.h"
 #include "tutti/core/error.h"
 #include "tutti/data/image_loader.h"
@@ -15,17 +15,9 @@
 namespace tutti::data {
 namespace {
 
+using test::message_of;
 using testing::AllOf;
 using testing::HasSubstr;
-
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const DataError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 std::vector<Communicator> world_of(int size, int logical_ranks) {
   auto ranks = World::threads(size);
@@ -204,8 +196,10 @@ TEST_F(Worlds, HaveNoStateInTheMiddleOfAStep) {
   const auto first = samples_in(texts.next());
   pictures.next();
   const auto rule = fmt::format("of step 1, 1 of the {} micro-batches of this rank were taken", local);
-  EXPECT_THAT(refusal([&] { texts.state_dict(); }), AllOf(HasSubstr("text: "), HasSubstr(rule)));
-  EXPECT_THAT(refusal([&] { pictures.state_dict(); }), AllOf(HasSubstr("image loader: "), HasSubstr(rule)));
+  EXPECT_THAT(message_of<DataError>([&] { texts.state_dict(); }),
+              AllOf(HasSubstr("text: "), HasSubstr(rule)));
+  EXPECT_THAT(message_of<DataError>([&] { pictures.state_dict(); }),
+              AllOf(HasSubstr("image loader: "), HasSubstr(rule)));
   // A step that was given up can be begun anew.
   texts.load_state_dict(text_state);
   pictures.load_state_dict(image_state);
@@ -218,15 +212,15 @@ TEST_F(Worlds, RefuseTheStateOfOtherLogicalRanks) {
   const auto eight = alone_with(8), four = alone_with(4);
   const auto advice = AllOf(HasSubstr("logical_ranks is 8 in the state and 4 in this loader"),
                             HasSubstr("set WorldOptions::logical_ranks or TUTTI_LOGICAL_RANKS to 8"));
-  EXPECT_THAT(refusal([&] { text(four).load_state_dict(text(eight).state_dict()); }), advice);
-  EXPECT_THAT(refusal([&] { image(four).load_state_dict(image(eight).state_dict()); }), advice);
+  EXPECT_THAT(message_of<DataError>([&] { text(four).load_state_dict(text(eight).state_dict()); }), advice);
+  EXPECT_THAT(message_of<DataError>([&] { image(four).load_state_dict(image(eight).state_dict()); }), advice);
 }
 
 TEST_F(Worlds, RefuseTheStateOfOtherSamples) {
   const auto rank = alone_with(2);
   const auto refused_text = [&](const TextOptions& options) {
     auto loader = text(rank, {.batch = 16, .context = 4, .seed = ~0ull});
-    return refusal([&] { loader.load_state_dict(text(rank, options).state_dict()); });
+    return message_of<DataError>([&] { loader.load_state_dict(text(rank, options).state_dict()); });
   };
   EXPECT_EQ(refused_text({.batch = 16, .context = 4, .seed = ~0ull}), "nothing was thrown");
   EXPECT_THAT(
@@ -241,7 +235,7 @@ TEST_F(Worlds, RefuseTheStateOfOtherSamples) {
 
   const auto refused_images = [&](std::int64_t count, const ImageOptions& options) {
     auto loader = image(rank);
-    return refusal(
+    return message_of<DataError>(
         [&] { loader.load_state_dict(ImageLoader(some_images(count), options, rank).state_dict()); });
   };
   EXPECT_EQ(refused_images(100, {.batch = 16, .mean = 0, .stddev = 1}), "nothing was thrown");
@@ -261,7 +255,8 @@ TEST_F(Worlds, RefuseToGoToWhereNothingIs) {
   const auto before = loader.state_dict();
   auto state = loader.state_dict();
   state[0].tensor.fill_(-1);
-  EXPECT_THAT(refusal([&] { loader.load_state_dict(state); }), HasSubstr("must not be negative: -1"));
+  EXPECT_THAT(message_of<DataError>([&] { loader.load_state_dict(state); }),
+              HasSubstr("must not be negative: -1"));
   EXPECT_EQ(loader.state_dict()[0].tensor.item<int>(), 0);
 }
 
