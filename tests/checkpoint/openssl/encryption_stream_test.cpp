@@ -10,6 +10,8 @@ namespace tutti::checkpoint {
 namespace {
 
 using test::Bytes;
+using test::in_first;
+using test::in_other;
 using test::key_of;
 using test::text_of;
 

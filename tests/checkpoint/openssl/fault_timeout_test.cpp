@@ -9,6 +9,7 @@
 #include "tests/support/files.h"
 #include "tests/support/ranks.h"
 #include "tutti/checkpoint/checkpointer.h"
+#include "tutti/core/error.h"
 
 namespace tutti {
 namespace {
