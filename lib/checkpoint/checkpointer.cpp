@@ -18,10 +18,13 @@ Checkpointer::Checkpointer(std::string directory, Communicator& world, Checkpoin
         fmt::format("checkpoint: every_steps and keep must be at least 1 and keep_every 0, not {}, {} and {}",
                     options_.every_steps, options_.keep, options_.keep_every));
   }
-  checkpoint::together(*world_, directory_, [&] {
-    if (world_->rank() == 0) checkpoint::prepare(directory_);
+  checkpoint::guarded(*world_, [&] {
+    checkpoint::together(*world_, directory_, [&] {
+      if (world_->rank() == 0) checkpoint::prepare(directory_);
+    });
+    saver_ = std::make_unique<checkpoint::Saver>(directory_, *world_, options_);
+    checkpoint::together(*world_, directory_, [] {});  // every rank has one, or none
   });
-  saver_ = std::make_unique<checkpoint::Saver>(directory_, *world_, options_);
 }
 
 Checkpointer::~Checkpointer() = default;

@@ -166,8 +166,8 @@ Exported export_safetensors(const Checkpoint& checkpoint, const std::string& to,
   Exporter exporter(checkpoint, options);
   for (std::size_t f = 0; f < files.size(); ++f) exporter.write(fresh.hidden(), names[f], files[f]);
   if (files.size() > 1) fresh.hidden().write(names.back(), index_of(exporter, files, names, exported.bytes));
-  fresh.commit(names);
   for (const auto& name : names) exported.files.push_back(fresh.directory().path(name));
+  fresh.commit(names);
   return exported;
 }
 

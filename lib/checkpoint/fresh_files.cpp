@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <filesystem>
 #include <system_error>
 
@@ -25,8 +26,8 @@ FreshFiles::~FreshFiles() {
   try {
     directory_->remove(hidden_name_);
     if (done_) return;
-    for (const auto& name : renamed_) directory_->remove(name);
-  } catch (const CheckpointError&) {  // what stopped it is told already, and cleaning up was an attempt
+    for (std::size_t i = 0; i < renamed_; ++i) directory_->remove(names_[i]);
+  } catch (const std::exception&) {  // what stopped it is told already, and cleaning up was an attempt
   }
   std::error_code ignored;
   if (made_ && !done_) std::filesystem::remove(path_, ignored);  // if it is empty
@@ -34,18 +35,17 @@ FreshFiles::~FreshFiles() {
 
 void FreshFiles::commit(const std::vector<std::string>& names) {
   hidden_->sync();
-  for (const auto& name : names) {
+  names_ = names;
+  for (const auto& name : names_) {
     if (directory_->has(name)) {
       throw CheckpointError(fmt::format("checkpoint: {} is there already", directory_->path(name)),
                             directory_->path(name));
     }
     directory_->rename(hidden_name_ + "/" + name, name);
-    renamed_.push_back(name);
+    ++renamed_;
     directory_->sync();
   }
   done_ = true;
-  directory_->remove(hidden_name_);
-  directory_->sync();
 }
 
 }  // namespace tutti::checkpoint

@@ -1,6 +1,7 @@
 // Files that appear in a directory together.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,7 +31,8 @@ class FreshFiles {
   bool made_ = false;  // the directory
   bool done_ = false;
   const std::string hidden_name_;
-  std::vector<std::string> renamed_;
+  std::vector<std::string> names_;
+  std::size_t renamed_ = 0;  // of them
   std::optional<Directory> directory_, hidden_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 
 #include "checkpoint/checksum.h"
 #include "checkpoint/stream_cipher.h"
@@ -12,6 +13,7 @@ namespace tutti::checkpoint {
 namespace {
 
 constexpr std::uint64_t block = 8 << 20;  // a whole number of chunks, or a part of one
+constexpr std::uint64_t segments_per_block = block / stream::segment_bytes, most_blocks = 4;
 
 void fill_in_checksums(Image& image, std::uint64_t begin, std::uint64_t end) {
   for (std::uint64_t at = begin; at < end; at += image.chunk_bytes) {
@@ -35,14 +37,13 @@ void write_plain(Image& image, WriteBehind& writer) {
 }
 
 // Segments are no whole pages of the image, so that the head is needed for the first of them: all checksums are made first.
-void write_encrypted(Image& image, WriteBehind& writer, StreamEncryptor& encryptor) {
+// `memory` is for `most_blocks` of them, or for all.
+void write_encrypted(Image& image, WriteBehind& writer, StreamEncryptor& encryptor, const Pages& memory) {
   fill_in_checksums(image, 0, image.data().size());
-  constexpr std::uint64_t per_block = block / stream::segment_bytes, blocks = 4;
-  const Pages memory(std::min(blocks * block, encryptor.segment_count() * stream::segment_bytes));
-  for (std::uint64_t first = 0, n = 0; first < encryptor.segment_count(); first += per_block, ++n) {
-    writer.wait_for_less_than(blocks);
-    const auto room = memory.span().subspan(n % blocks * block);
-    const auto last = std::min(first + per_block, encryptor.segment_count());
+  for (std::uint64_t first = 0, n = 0; first < encryptor.segment_count(); first += segments_per_block, ++n) {
+    writer.wait_for_less_than(most_blocks);
+    const auto room = memory.span().subspan(n % most_blocks * block);
+    const auto last = std::min(first + segments_per_block, encryptor.segment_count());
     std::uint64_t size = 0;
     for (auto segment = first; segment < last; ++segment) {
       const auto [begin, end] = stream::plaintext_range(segment, image.bytes);
@@ -66,13 +67,17 @@ void write_image(const Directory& directory, Image& image, ManifestFile& file, c
   reserve_space(descriptor.get(), bytes, path);
   set_direct(descriptor.get());
   {
-    WriteBehind writer(descriptor.get(), path, written, stop);
+    std::optional<StreamEncryptor> encryptor;
+    std::optional<Pages> memory;  // before the writer, which reads it to its end
     if (key) {
-      StreamEncryptor encryptor(key->key, key->associated_data(file.name), image.bytes);
-      write_encrypted(image, writer, encryptor);
-    } else {
-      write_plain(image, writer);
+      encryptor.emplace(key->key, key->associated_data(file.name), image.bytes);
+      memory.emplace(std::min(most_blocks * block, encryptor->segment_count() * stream::segment_bytes));
     }
+    WriteBehind writer(descriptor.get(), path, written, stop);
+    if (key)
+      write_encrypted(image, writer, *encryptor, *memory);
+    else
+      write_plain(image, writer);
   }
   truncate(descriptor.get(), bytes, path);
   sync_file(descriptor.get(), path);

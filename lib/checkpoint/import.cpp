@@ -111,7 +111,7 @@ class Hidden {
   ~Hidden() {
     if (!name_.empty()) try {
         parent_.remove(name_);
-      } catch (const CheckpointError&) {  // what stopped it is told already
+      } catch (const std::exception&) {  // what stopped it is told already
       }
   }
 

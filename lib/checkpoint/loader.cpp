@@ -164,7 +164,7 @@ class Damaged : public CheckpointError {
   using CheckpointError::CheckpointError;
 };
 
-void read_together(Communicator& world, const std::string& path, const std::function<void()>& action) {
+void read_together(Communicator& world, const std::string& path, Action action) {
   try {
     together(world, path, action);
   } catch (const OutOfMemory&) {
@@ -251,6 +251,13 @@ std::int64_t newest(const std::string& directory, Communicator& world,
   return steps;
 }
 
+// A collective call: a part may throw what it likes.
+Wishes wishes_of(const TrainState& state, const std::string& path, Communicator& world) {
+  Wishes wishes;
+  together(world, path, [&] { wishes = wishes_of(state); });
+  return wishes;
+}
+
 // Whether a checkpoint that could not be read is no longer there.
 bool is_gone(const std::string& directory, Communicator& world, std::int64_t steps) {
   std::int64_t gone = 0;
@@ -265,8 +272,9 @@ bool is_gone(const std::string& directory, Communicator& world, std::int64_t ste
 
 Restored load(const std::string& path, Communicator& world, const TrainState& state) {
   bool begun = false;
+  const auto wishes = wishes_of(state, path, world);
   try {
-    return load_one(path, std::nullopt, world, state, wishes_of(state), std::nullopt, nullptr, begun);
+    return load_one(path, std::nullopt, world, state, wishes, std::nullopt, nullptr, begun);
   } catch (const CheckpointError& error) {
     rethrow(error, begun);
   }
@@ -277,7 +285,7 @@ Restored restore(const std::string& directory, Communicator& world, const TrainS
                  const std::shared_ptr<Pages>& memory) {
   const auto begin = std::chrono::steady_clock::now();
   damaged.clear();
-  const auto wishes = wishes_of(state);
+  const auto wishes = wishes_of(state, directory, world);
   std::vector<std::int64_t> tried;
   std::vector<Restored::PassedOver> passed_over;
   bool begun = false;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <exception>
+#include <system_error>
 #include <thread>
 
 #include "checkpoint/stream_layout.h"
@@ -122,7 +123,10 @@ void OpenCheckpoint::run(std::span<const Job> jobs,
   };
   {
     std::vector<std::jthread> threads;
-    while (threads.size() + 1 < std::min(reader_threads, jobs.size())) threads.emplace_back(work);
+    try {
+      while (threads.size() + 1 < std::min(reader_threads, jobs.size())) threads.emplace_back(work);
+    } catch (const std::system_error&) {  // those that there are do it
+    }
     work();
   }
   if (failure) std::rethrow_exception(failure);

@@ -18,12 +18,12 @@ void throw_out_of_memory() { throw OutOfMemory(out_of_memory); }
 void give_up(Communicator& world) {
   try {
     world.abort("out of memory");
-  } catch (const std::bad_alloc&) {  // then they learn it by their deadline
+  } catch (...) {  // then they learn it by their deadline
   }
 }
 
 // All that is said without memory is said from the stack.
-void together(Communicator& world, const std::string& file, const std::function<void()>& action) {
+void together(Communicator& world, const std::string& file, Action action) {
   std::string message;
   std::int64_t length = 0;
   try {
@@ -40,6 +40,9 @@ void together(Communicator& world, const std::string& file, const std::function<
     } catch (const std::bad_alloc&) {
       length = no_memory;
     }
+  } catch (...) {                  // of a part of the caller's own
+    message = "not an exception";  // in no memory but its own
+    length = static_cast<std::int64_t>(message.size());
   }
   std::int32_t first = length != 0 ? world.rank() : world.size();
   world.all_reduce(BufferView(&first, 1, DType::i32), ReduceOp::min);

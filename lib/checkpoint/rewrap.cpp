@@ -3,6 +3,7 @@
 #include "checkpoint/directory.h"
 #include "checkpoint/encrypted_names.h"
 #include "checkpoint/key_blob.h"
+#include "checkpoint/run_directory.h"
 #include "tutti/checkpoint/upkeep.h"
 #include "tutti/core/error.h"
 
@@ -21,7 +22,7 @@ void rewrap(const std::string& path, const Encryption& keys, const Encryption& r
     directory.write(fresh, text);
     directory.rename(fresh, name);
   } catch (...) {
-    directory.remove(fresh);
+    remove_quietly(directory, fresh);
     throw;
   }
   directory.sync();

@@ -61,8 +61,9 @@ bool is_read(const Directory& root, const std::string& name) {
   return false;
 }
 
-// Where it fails, the next save does it.
-void attempt(const std::function<void()>& removal) {
+// Where it fails, for want of memory too, the next save does it: the checkpoint is there, and the other ranks know it.
+template <typename Removal>
+void attempt(const Removal& removal) {
   try {
     removal();
   } catch (const std::exception& error) {
@@ -182,8 +183,14 @@ void publish(const Directory& root, const std::string& hidden, const std::string
     root.rename(hidden, name);
   } else if (!root.exchange(hidden, name)) {
     // Not every file system can exchange: for a moment, this step's checkpoint is not there.
-    root.rename(name, std::string(trash_prefix) + random_name());
-    root.rename(hidden, name);
+    const auto trash = std::string(trash_prefix) + random_name();
+    root.rename(name, trash);
+    try {
+      root.rename(hidden, name);
+    } catch (...) {
+      attempt([&] { root.rename(trash, name); });
+      throw;
+    }
   }
 }
 
@@ -191,29 +198,29 @@ void remove_quietly(const Directory& root, const std::string& hidden) {
   attempt([&] { root.remove(hidden); });
 }
 
-void put_aside(const Directory& root, const std::string& name, std::int64_t steps) {
-  attempt(
-      [&] { root.rename(name, fmt::format("{}{}-{}", damaged_prefix, step_name(steps), random_name())); });
+void put_aside(const Directory& root, std::int64_t steps) {
+  const auto name = step_name(steps);
+  root.rename(name, fmt::format("{}{}-{}", damaged_prefix, name, random_name()));
 }
 
 void retain(const Directory& root, std::int64_t keep, std::int64_t keep_every,
             const std::vector<std::int64_t>& given_up) {
-  std::vector<std::int64_t> all;
-  attempt([&] { all = list(root); });
-  std::int64_t good = 0;
-  std::vector<std::int64_t> old;
-  for (const auto steps : all) {
-    const bool damaged = std::ranges::find(given_up, steps) != given_up.end();
-    if (damaged) {
-      put_aside(root, step_name(steps), steps);
-      continue;
+  attempt([&] {
+    std::int64_t good = 0;
+    std::vector<std::int64_t> old;
+    for (const auto steps : list(root)) {
+      const bool damaged = std::ranges::find(given_up, steps) != given_up.end();
+      if (damaged) {
+        attempt([&] { put_aside(root, steps); });
+        continue;
+      }
+      if (good++ < keep || (keep_every > 0 && steps % keep_every == 0)) continue;
+      old.push_back(steps);
     }
-    if (good++ < keep || (keep_every > 0 && steps % keep_every == 0)) continue;
-    old.push_back(steps);
-  }
-  // The oldest first: at no time is there one without those that follow it.
-  std::ranges::reverse(old);
-  for (const auto steps : old) attempt([&] { set_aside(root, step_name(steps)); });
+    // The oldest first: at no time is there one without those that follow it.
+    std::ranges::reverse(old);
+    for (const auto steps : old) attempt([&] { set_aside(root, step_name(steps)); });
+  });
 }
 
 void clear_quietly(const Directory& root) {

@@ -54,9 +54,8 @@ void publish(const Directory& root, const std::string& hidden, const std::string
 // What a save that failed has left. Failures go to the log.
 void remove_quietly(const Directory& root, const std::string& hidden);
 
-// Keeps the damaged checkpoint `name` of `steps` as damaged-step-...: what could not be read may not be lost. Failures go to
-// the log.
-void put_aside(const Directory& root, const std::string& name, std::int64_t steps);
+// Keeps the damaged checkpoint of `steps` as damaged-step-...: what could not be read may not be lost.
+void put_aside(const Directory& root, std::int64_t steps);
 
 // Renames what is beyond the newest `keep` and not of a multiple of `keep_every` steps, for `clear_quietly` to remove; one that
 // is being read stays until the next time. Those of `given_up` are put aside, as damaged-step-...: what could not be read may not be lost. Failures go

@@ -43,7 +43,7 @@ Saver::~Saver() {
   try {
     const auto unseen = saving_ ? saving_->take_failure() : "";
     if (!unseen.empty()) logging::write(logging::Level::error, unseen);
-  } catch (const std::bad_alloc&) {  // there is no memory to tell it
+  } catch (...) {  // there is no memory to tell it
   }
 }
 
@@ -53,6 +53,10 @@ void Saver::join() {
 
 void Saver::drain() {
   join();
+  throw_unseen();
+}
+
+void Saver::throw_unseen() {
   const auto unseen = saving_ ? saving_->take_failure() : "";
   if (!unseen.empty()) throw CheckpointError(unseen, saving_->path());
 }
@@ -83,8 +87,7 @@ bool Saver::agree(std::int64_t steps, const std::exception_ptr& failure) {
   }
   together(world_, path, [&] {
     if (failure) std::rethrow_exception(failure);
-    const std::string unseen = saving_ ? saving_->take_failure() : "";
-    if (!unseen.empty()) throw CheckpointError(unseen, path);
+    throw_unseen();
     if (world_.rank() == 0) check_newest(Directory(directory_), steps, damaged_);
   });
   return true;
@@ -94,7 +97,7 @@ void Saver::reserve(const TrainState& state) {
   try {
     const auto shards = state.shards();
     staging_.reserve(plan_save({}, shards, world_.rank(), world_.size(), options_.single_file), shards);
-  } catch (const std::bad_alloc&) {  // the save says so, if it is so then
+  } catch (const std::exception&) {  // the save says so, if it is so then
   }
 }
 
@@ -103,12 +106,10 @@ Restored Saver::restore(const TrainState& state) {
 }
 
 Restored Saver::load(const TrainState& state) {
-  drain();
-  try {
-    reserve(state);
-  } catch (
-      const Error&) {  // a loader in the middle of a step, say: it has a state again when it has loaded one
-  }
+  join();
+  together(world_, directory_,
+           [&] { throw_unseen(); });  // a rank that waited for the save has seen it already
+  reserve(state);
   auto restored =
       checkpoint::restore(directory_, world_, state, options_.encrypt, damaged_, staging_.memory());
   reserve(state);
@@ -132,8 +133,8 @@ std::shared_ptr<Saving> Saver::begin(std::int64_t steps, const TrainState& state
     failure = std::current_exception();
   }
   if (!agree(steps, failure)) return nullptr;
-  share_uuid(manifest, world_);
   try {
+    share_uuid(manifest, world_);
     plan_ = plan_save(std::move(manifest), shards, world_.rank(), world_.size(), options_.single_file);
     staging_.copy(plan_, shards);
   } catch (...) {
@@ -165,13 +166,13 @@ void Saver::run(std::int64_t steps, std::exception_ptr failure) {
       if (!first) return;
       lock.emplace(*root);
       clear_quietly(*root);
+      if (std::ranges::find(damaged_, steps) != damaged_.end() && root->has(step_name(steps)))
+        put_aside(*root, steps);
     });
+    std::erase(damaged_, steps);
     const auto hidden = hidden_name(plan_.manifest.uuid);
     write_checkpoint(own_, *root, hidden, step_name(steps), plan_, staging_, *saving_, options_.encrypt);
-    // One that this one replaced has its hidden name now.
-    if (std::erase(damaged_, steps) > 0 && first) put_aside(*root, hidden, steps);
     if (first) retain(*root, options_.keep, options_.keep_every, damaged_);
-    damaged_.clear();
     saving_->finish(nullptr);
     // Nobody waits for this: to free a gigabyte may take a third of the time that it took to write it.
     if (first) clear_quietly(*root);

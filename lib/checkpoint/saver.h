@@ -44,6 +44,8 @@ class Saver {
   void run(std::int64_t steps, std::exception_ptr failure);
   void finish(std::exception_ptr failure);
   void join();
+  // The failure that nobody has seen, if there is one.
+  void throw_unseen();
 
   const std::string directory_;
   Communicator& world_;
@@ -51,7 +53,8 @@ class Saver {
   Communicator own_;     // of the thread
   bool broken_ = false;  // own_: a wait in it failed
   const pid_t process_;
-  std::vector<std::int64_t> damaged_;  // checkpoints that cannot be used: with the next save they go
+  std::vector<std::int64_t>
+      damaged_;  // checkpoints that cannot be used: with the next saves they are put aside
   SavePlan plan_;
   Staging staging_;
   std::shared_ptr<Saving> saving_;  // the last one

@@ -114,6 +114,7 @@ void load_all(const std::vector<TrainState::Part>& parts, const NamedTensors& st
       std::ranges::max_element(order, {}, [](const TrainState::Part* part) { return bytes_of(*part); });
   if (largest != order.end()) std::rotate(largest, largest + 1, order.end());
   std::vector<std::optional<NamedTensors>> before;
+  before.reserve(order.size());  // what was put is noted without memory
   try {
     for (const auto* part : order) {
       const auto& given = roles.at(part->role);

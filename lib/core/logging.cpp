@@ -25,7 +25,11 @@ Sink set_sink(Sink sink) {
 
 void write(Level level, std::string_view message) {
   std::scoped_lock lock(slot().mutex);
-  if (slot().sink) slot().sink(level, message);
+  if (!slot().sink) return;
+  try {
+    slot().sink(level, message);
+  } catch (...) {  // nothing fails for want of a log
+  }
 }
 
 }  // namespace tutti::logging

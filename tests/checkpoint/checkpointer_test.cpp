@@ -1,9 +1,14 @@
 #include "tutti/checkpoint/checkpointer.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
+#include <stdexcept>
 #include <thread>
 
 #include "tests/checkpoint/parts.h"
@@ -302,6 +307,50 @@ TEST_F(CheckpointerTest, AFailureOnOneRankIsAnErrorOnAll) {
     Checkpointer(run_, world).restore(TrainState{model, optimizer, loader});
   });
   EXPECT_THAT(messages, testing::Each(HasSubstr("fc.weight is [5, 3]")));
+}
+
+TEST_F(CheckpointerTest, WhateverAPartThrowsOnOneRankIsAnErrorOnAll) {
+  struct Moody {
+    bool works;
+    NamedTensors state_dict() const {
+      return works ? NamedTensors{{"a", zeros({2})}} : throw std::runtime_error("not in the mood");
+    }
+    void load_state_dict(const NamedTensors&) {}
+  };
+  const auto messages = on_ranks(2, [&](Communicator& world) {
+    world.set_timeout(std::chrono::seconds(30));
+    Moody part{.works = world.rank() == 0};
+    Checkpointer(run_, world).restore(TrainState{part});
+  });
+  EXPECT_THAT(messages, Each(HasSubstr("not in the mood")));
+}
+
+// The next call tells it to all who have not seen it: a rank that has must not wait for them in vain.
+TEST_F(CheckpointerTest, AFailureThatOneRankHasSeenIsAnErrorOnAll) {
+  const auto messages = on_ranks(2, [&](Communicator& world) {
+    world.set_timeout(std::chrono::seconds(30));
+    auto model = a_model();
+    const TrainState state{model};
+    Checkpointer checkpoints(run_, world);
+    checkpoints.save_now(99, state).wait();
+    checkpoints.drain();
+    int lock = -1;  // somebody else's
+    if (world.rank() == 0) {
+      lock = ::open((run_ + "/.lock").c_str(), O_RDWR);
+      EXPECT_EQ(::flock(lock, LOCK_EX), 0);
+    }
+    world.barrier();
+    const Save save = checkpoints.save_now(199, state);
+    while (!save.done()) std::this_thread::yield();
+    if (world.rank() == 0) {
+      EXPECT_THROW(save.wait(), CheckpointError);
+    }
+    EXPECT_THAT(message_of<CheckpointError>([&] { checkpoints.restore(state); }),
+                HasSubstr("another run is saving"));
+    EXPECT_EQ(checkpoints.restore(state), 100);
+    if (lock >= 0) ::close(lock);
+  });
+  EXPECT_THAT(messages, Each("nothing was thrown"));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <mutex>
 
 #include "tests/comm/processes.h"
@@ -303,6 +304,60 @@ INSTANTIATE_TEST_SUITE_P(, Campaign, ::testing::ValuesIn(strikes), [](const auto
   auto name = info.param.fault == Fault::half ? "half" : std::string(name_of(info.param.fault));
   return (info.param.encrypted ? "encrypted_" : "") + (info.param.lasting ? "lasting_" + name : name);
 });
+
+// Also where it takes the name that the next save needs, and that save fails.
+TEST(Replacement, Fault58_ADamagedOneIsKeptWhateverFails) {
+  std::string call;
+  for (int at = 1; at == 1 || !call.empty(); ++at) {
+    const TemporaryDirectory directory;
+    const auto run = directory / "run";
+    save_first(run);
+    on_each(run, save_second);
+    write_file(run + "/step-0000000002/manifest.json", "damaged");
+    on_ranks(ranks, [&](Communicator& world) {
+      const bool first = world.rank() == 0;
+      SmallRun small(run, world, 2);
+      EXPECT_EQ(small.restore(), 1);
+      world.barrier();
+      if (first) arm(Fault::eio, at);
+      world.barrier();
+      try {
+        small.save(1);
+        small.drain();
+      } catch (const CheckpointError&) {
+      }
+      world.barrier();
+      if (first) disarm(), call = struck();
+      world.barrier();
+      small.save(2);
+      small.drain();
+    });
+    EXPECT_EQ(restored(run), 3);
+    bool kept = false;
+    for (const auto& entry : std::filesystem::directory_iterator(run))
+      kept = kept || read_file(entry.path() / "manifest.json") == "damaged";
+    EXPECT_TRUE(kept);
+    if (HasFailure()) FAIL() << "at call " << at << ", " << call;
+  }
+}
+
+// For a moment the one that is replaced has another name then.
+TEST(Replacement, Fault50_NothingIsLostWhereNamesCannotBeExchanged) {
+  set_exchange(false);
+  std::string call;
+  for (int at = 1; at == 1 || !call.empty(); ++at) {
+    const TemporaryDirectory directory;
+    const auto run = directory / "run";
+    save_first(run);
+    on_each(
+        run, [](SmallRun& small) { return small.save(0), 1; }, Fault::eio, at);
+    call = struck();
+    EXPECT_EQ(restored(run), 1);
+    goes_on(run);
+    if (HasFailure()) FAIL() << "at call " << at << ", " << call;
+  }
+  set_exchange(true);
+}
 
 // Where the sync after a commit fails, the old one or the new one of the step may be there after a power cut: neither goes.
 TEST(Replacement, Fault50_WhatASyncLeavesInDoubtStays) {

@@ -18,6 +18,7 @@ namespace {
 
 std::atomic<bool> counting = false;
 std::atomic<bool> syncing = true;
+std::atomic<bool> exchanging = true;
 std::atomic<int> calls = 0;
 std::atomic<Fault> fault = Fault::none;
 std::atomic<int> place = 0;
@@ -108,6 +109,7 @@ int disarm() {
 std::string struck() { return met.load(); }
 
 void set_sync(bool on) { syncing = on; }
+void set_exchange(bool on) { exchanging = on; }
 
 }  // namespace tutti::test
 
@@ -179,6 +181,7 @@ int renameat(int from, const char* name, int to, const char* other) noexcept {
 
 int renameat2(int from, const char* name, int to, const char* other, unsigned flags) noexcept {
   static const auto next = NEXT(renameat2);
+  if (!tutti::test::exchanging) return errno = EINVAL, -1;
   return strikes("renameat2") ? -1 : next(from, name, to, other, flags);
 }
 

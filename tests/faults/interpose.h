@@ -21,5 +21,7 @@ std::string struck();
 
 // Whether fsync does something. Without, it is a bug for others to find.
 void set_sync(bool on);
+// Whether the file system can exchange two names, as not all can.
+void set_exchange(bool on);
 
 }  // namespace tutti::test

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/checkpoint/parts.h"
@@ -16,7 +17,9 @@ class SmallRun {
  public:
   SmallRun(std::string directory, Communicator& world, std::int64_t keep = 1,
            std::optional<Encryption> encryption = std::nullopt)
-      : directory_(std::move(directory)), world_(world), keep_(keep), encryption_(std::move(encryption)) {
+      : directory_(std::move(directory)),
+        options_{.keep = keep, .encrypt = std::move(encryption), .timeout = std::chrono::seconds(20)},
+        world_(world) {
     world_.set_logical_ranks(4);
   }
 
@@ -26,7 +29,7 @@ class SmallRun {
     optimizer_.fill(value);
   }
   void open() {
-    if (!checkpoints_) checkpoints_.emplace(directory_, world_, options());
+    if (!checkpoints_) checkpoints_.emplace(std::move(directory_), world_, std::move(options_));
   }
   void save_as_filled(std::int64_t step) { checkpoints_->save_now(step, state_).wait(); }
   std::int64_t load() { return checkpoints_->restore(state_); }
@@ -53,14 +56,9 @@ class SmallRun {
   bool holds(double value) const { return model_.holds(value) && optimizer_.holds(value); }
 
  private:
-  CheckpointerOptions options() const {
-    return {.keep = keep_, .encrypt = encryption_, .timeout = std::chrono::seconds(20)};
-  }
-
-  const std::string directory_;
+  std::string directory_;  // until it is open
+  CheckpointerOptions options_;
   Communicator& world_;
-  const std::int64_t keep_;
-  const std::optional<Encryption> encryption_;
   Part model_ = a_model(5000), optimizer_ = an_optimizer();
   TrainState state_{model_, optimizer_};
   std::optional<Checkpointer> checkpoints_;

@@ -10,7 +10,7 @@ namespace tutti::logging {
 
 enum class Level : std::uint8_t { debug, info, warning, error };
 
-/// Called by any thread, by one at a time; it must not log itself.
+/// Called by any thread, by one at a time; it must not log itself. What it throws goes no further.
 using Sink = std::function<void(Level, std::string_view message)>;
 
 /// Replaces the sink; an empty one silences the library. The default drops every message: a library does not
