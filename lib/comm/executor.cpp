@@ -32,7 +32,11 @@ class Executor::OnDevice final : public PendingWork {
     try {
       work_.wait(timeout);
     } catch (...) {
-      if (work_.done()) executor_->failed(record_);  // else the caller's own timeout passed, and it goes on
+      // The caller's own timeout may be all that passed: the collective goes on, or has ended since, and may be sound.
+      if (!timeout)
+        executor_->failed(record_);
+      else if (work_.done())
+        wait({});
       throw;
     }
     executor_->recorder_.set(record_, FlightRecord::State::done);

@@ -115,6 +115,12 @@ int find_ranks_sharing_memory(const Environment& environment) {
   return reader.has(name) ? reader.integer(name, 0, most) : most;
 }
 
+std::optional<std::chrono::milliseconds> find_timeout(const Environment& environment) {
+  const Reader reader(environment);
+  constexpr const char* name = "TUTTI_TIMEOUT";
+  return reader.has(name) ? std::optional(read_timeout(reader.text(name))) : std::nullopt;
+}
+
 Launch find_launch(const Environment& environment, bool mpi_running) {
   const Reader reader(environment);
   Launch launch;
@@ -129,7 +135,7 @@ Launch find_launch(const Environment& environment, bool mpi_running) {
     launch.backend = "mpi";
     launch.size = 0;
   }
-  if (reader.has("TUTTI_TIMEOUT")) launch.timeout = read_timeout(reader.text("TUTTI_TIMEOUT"));
+  launch.timeout = find_timeout(environment);
   if (reader.has("TUTTI_LOGICAL_RANKS")) {
     launch.logical_ranks = reader.integer("TUTTI_LOGICAL_RANKS", 1, 1 << 20);
   }

@@ -27,8 +27,9 @@ struct Launch {
 // The value of a variable, or null: `std::getenv`, or a test's.
 using Environment = std::function<const char*(const char*)>;
 
-// TUTTI_MPI_SHARED_MEMORY alone, for programs that have started MPI themselves.
+// TUTTI_MPI_SHARED_MEMORY and TUTTI_TIMEOUT alone, for programs that have started MPI themselves.
 int find_ranks_sharing_memory(const Environment& environment);
+std::optional<std::chrono::milliseconds> find_timeout(const Environment& environment);
 
 // `mpi_running`: the application has initialised MPI itself.
 // Throws ConfigError naming the variable and its value.

@@ -26,8 +26,8 @@ void Work::wait_for_pending(std::optional<std::chrono::milliseconds> timeout) {
   try {
     pending_->wait(timeout);
   } catch (...) {
-    // Where only the time given here is over, the collective goes on.
-    if (pending_->done()) pending_.reset();
+    // It may be that the time given here alone is over, even if the collective has ended since: the next wait tells.
+    if (!timeout) pending_.reset();
     throw;
   }
   pending_.reset();

@@ -53,6 +53,20 @@ TEST(Shrink, SurvivorsOfTwoDeathsGoOn) {
   EXPECT_THAT(left_in_shm(), IsEmpty());
 }
 
+TEST(Shrink, EachCallGivesAGroupOfItsOwn) {
+  Processes ranks(3, [](Communicator& world) -> std::string {
+    world.set_timeout(10s);
+    auto first = world.shrink(), second = world.shrink(), third = second.shrink();
+    for (auto* group : {&third, &first, &second, &world}) {
+      std::vector<float> data(1000, 1.0f);
+      group->all_reduce(data);
+      if (data.back() != 3) return "wrong sum";
+    }
+    return "done";
+  });
+  for (int rank = 0; rank < 3; ++rank) EXPECT_EQ(ranks.report(rank), "done");
+}
+
 TEST(Shrink, ARankKilledWhileItShrinksIsLeftOut) {
   for (int attempt = 0; attempt < 10; ++attempt) {
     Processes ranks(4, [attempt](Communicator& world) -> std::string {

@@ -29,6 +29,7 @@ int exit_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) 
 Signals::Signals() {
   const sigset_t set = heard();
   sigprocmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGCHLD, SIG_DFL);  // one that was started with it ignored would hear of no end
   signal(SIGPIPE, SIG_IGN);
   fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

@@ -34,7 +34,8 @@ class [[nodiscard]] Work {
   }
 
   /// Blocks until the collective is done.
-  /// \param timeout in place of the deadline that the collective was started with.
+  /// \param timeout of this wait, if it is shorter than the deadline that the collective was started with: when it is over the
+  /// collective goes on, and can be waited for again.
   /// \throws TimeoutError, CommError
   void wait(std::optional<std::chrono::milliseconds> timeout = {}) {
     if (pending_) wait_for_pending(timeout);

@@ -7,6 +7,7 @@
 #include "comm/mpi/group.h"
 #include "comm/mpi/make.h"
 #include "tutti/comm/backend.h"
+#include "tutti/core/error.h"
 
 namespace tutti::comm {
 
@@ -56,7 +57,9 @@ class MpiBackend : public Backend {
     try {
       body(running);
     } catch (const std::exception& error) {
-      group_->give_up({call.name, call.sequence, -1, false, error.what()});
+      // A CommError was told already, or nobody knows whose it is; anything else is this rank's.
+      const int responsible = dynamic_cast<const CommError*>(&error) ? -1 : rank();
+      group_->give_up({call.name, call.sequence, responsible, false, error.what()});
       gave_up();
       throw;
     }

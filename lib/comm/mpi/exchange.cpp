@@ -27,6 +27,13 @@ Signature message(Backend::Endpoint end, ConstBufferView buffer) {
 void MpiGroup::exchange(const Running& running, const Signature& mine, std::span<const Link> links) {
   sent_.resize(std::max(sent_.size(), links.size()));
   received_.resize(std::max(received_.size(), links.size()));
+  // All memory is taken before the others hear of this rank: once they have, they are done.
+  std::vector<int> ranks;
+  ranks.reserve(links.size() + 1);
+  std::vector<Signature> signatures;
+  signatures.reserve(links.size() + 1);
+  std::vector<Link> large;
+  large.reserve(links.size());
   auto messages = requests();
   for (std::size_t i = 0; i < links.size(); ++i) {
     messages.receive(&received_[i], sizeof(Envelope), links[i].rank, meeting_tag);
@@ -45,8 +52,8 @@ void MpiGroup::exchange(const Running& running, const Signature& mine, std::span
   }
   finish(messages, running);
 
-  std::vector<int> ranks{rank_};
-  std::vector<Signature> signatures{mine};
+  ranks.push_back(rank_);
+  signatures.push_back(mine);
   for (std::size_t i = 0; i < links.size(); ++i) {
     const auto place = std::lower_bound(ranks.begin(), ranks.end(), links[i].rank) - ranks.begin();
     ranks.insert(ranks.begin() + place, links[i].rank);
@@ -58,7 +65,6 @@ void MpiGroup::exchange(const Running& running, const Signature& mine, std::span
     if (!in.empty() && eager(in.size())) std::memcpy(in.data(), received_[i].bytes, in.size());
   }
 
-  std::vector<Link> large;
   for (auto [rank, out, in] : links) {
     if (eager(out.size())) out = {};
     if (eager(in.size())) in = {};

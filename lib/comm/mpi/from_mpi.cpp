@@ -28,9 +28,12 @@ Communicator from_mpi(const void* comm, std::size_t bytes) {
   if (ranks == MPI_COMM_NULL || between) {
     throw ConfigError("from_mpi: the communicator must be one group of ranks, and not MPI_COMM_NULL");
   }
-  const int sharing = find_ranks_sharing_memory([](const char* name) { return std::getenv(name); });
-  return Communicator(
-      make_mpi_backend(MpiSession::join(nullptr, nullptr), ranks, {sharing, std::chrono::minutes(5)}));
+  const Environment environment = [](const char* name) { return std::getenv(name); };
+  const auto timeout = find_timeout(environment).value_or(std::chrono::minutes(5));
+  Communicator result(make_mpi_backend(MpiSession::join(nullptr, nullptr), ranks,
+                                       {find_ranks_sharing_memory(environment), timeout}));
+  result.set_timeout(timeout);
+  return result;
 }
 
 }  // namespace tutti::comm

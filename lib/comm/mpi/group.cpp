@@ -75,7 +75,9 @@ void MpiGroup::hear(const Running& running, std::chrono::milliseconds patience) 
 }
 
 void MpiGroup::abort(std::string_view reason) {
-  give_up({"abort", 0, rank_, false, fmt::format("rank {} aborted the group: {}", rank_, reason)});
+  char text[sizeof(MpiFailure::text)];  // said where there is no memory too
+  const auto end = fmt::format_to_n(text, sizeof text, "rank {} aborted the group: {}", rank_, reason).out;
+  give_up({"abort", 0, rank_, false, {text, end}});
 }
 
 void MpiGroup::fail(const Running& running, int rank, bool timeout, std::string_view text) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/mpi/session.h"
+#include "comm/shared/layout.h"
 #include "comm/shm/shm.h"
 #include "tutti/core/error.h"
 
@@ -34,7 +35,7 @@ Nodes::Nodes(MPI_Comm comm, int most) {
   check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &machine),
             "MPI_Comm_split_type");
   MPI_Comm_rank(machine, &local);
-  const int part = see_each_other(machine) ? local / most : local;
+  const int part = see_each_other(machine) ? local / std::min(most, int{Layout::max_ranks}) : local;
   check_mpi(MPI_Comm_split(machine, part, local, &node_), "MPI_Comm_split");
   MPI_Comm_free(&machine);
 

@@ -29,9 +29,11 @@ Work SharedBackend::barrier(const Call& call) {
 std::unique_ptr<Backend> SharedBackend::split(int color, int key, const Call& call) {
   const std::vector<std::int32_t> mine{color, key};
   std::vector<std::int32_t> all(2 * ranks());
+  std::vector<std::tuple<int, int>> members;  // key, rank
+  members.reserve(ranks());
+  std::vector<std::int64_t> tokens(ranks());
   all_gather(mine, all, call).wait();
 
-  std::vector<std::tuple<int, int>> members;  // key, rank
   for (int rank = 0; rank < size(); ++rank) {
     const auto at = 2 * index(rank);
     if (all[at] == color) members.emplace_back(all[at + 1], rank);
@@ -43,7 +45,6 @@ std::unique_ptr<Backend> SharedBackend::split(int color, int key, const Call& ca
   const auto part_size = static_cast<int>(members.size());
 
   Segment::Part part{};
-  std::vector<std::int64_t> tokens(ranks());
   std::unique_ptr<Backend> backend;
   try {
     if (me == 0) part = segment_->make_part(part_size);
@@ -54,7 +55,7 @@ std::unique_ptr<Backend> SharedBackend::split(int color, int key, const Call& ca
     backend = std::make_unique<SharedBackend>(part.segment, me);
   } catch (const CommError&) {
     throw;
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     group_.fail(call, Failure::Kind::comm, rank(), fmt::format("rank {}: {}", rank(), error.what()));
   }
   group_.meet(call);

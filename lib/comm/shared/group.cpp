@@ -97,7 +97,10 @@ void Group::wait_slowly(const Call& call, const Condition& ready, const std::vec
     deadline_ = deadline_after(call.timeout);
     for (const int peer : peers_) seen_[static_cast<std::size_t>(peer)] = {slot(peer).looks.load(), {}};
   }
-  const std::shared_ptr<void> at_end(nullptr, [&](void*) { slot(rank_).waits_for.store(0); });
+  struct AtEnd {
+    Slot& slot;
+    ~AtEnd() { slot.waits_for.store(0); }
+  } const at_end{slot(rank_)};
   for (auto nap = first_nap;; nap = longest_nap) {
     // Looked at first, and the condition last: what a rank posted before it was lost still counts.
     const int lost = lost_rank(peers, arrived);
@@ -192,7 +195,9 @@ void Group::fail(const Call& call, Failure::Kind kind, int rank, const std::stri
 
 void Group::abort(std::string_view reason) {
   const Call call{"abort", 0, {}, nullptr};
-  record(call, Failure::Kind::comm, rank_, fmt::format("rank {} aborted the group: {}", rank_, reason));
+  char text[sizeof(Failure::text)];  // said where there is no memory too
+  const auto end = fmt::format_to_n(text, sizeof text, "rank {} aborted the group: {}", rank_, reason).out;
+  record(call, Failure::Kind::comm, rank_, {text, end});
 }
 
 void Group::raise(const Call& call) const {

@@ -22,8 +22,11 @@ class Shrinking {
 
   std::unique_ptr<Backend> run() {
     std::unique_ptr<Backend> result;
-    // A round may have been decided without this rank: then it enters it, and is told.
-    for (auto round = std::max(decided_round(), 1u); !result; ++round) result = form(round, decide(round));
+    // A round may have been decided without this rank: then it enters it, and is told. One that has given it a group is over.
+    auto round = std::max(decided_round(), 1u);
+    if (survivor(group_.rank()).attached.load() >= round && header().outcome.load() == formed_in(round))
+      ++round;
+    for (; !result; ++round) result = form(round, decide(round));
     return result;
   }
 
@@ -38,6 +41,8 @@ class Shrinking {
 
   Header& header() const { return group_.layout().header(group_.segment().base()); }
   Survivor& survivor(int rank) const { return group_.layout().slot(group_.segment().base(), rank).survivor; }
+  // The outcome of a round that ended in a group.
+  static std::uint64_t formed_in(std::uint32_t round) { return std::uint64_t{round} << 32 | 1; }
   bool entered(int rank, std::uint32_t round) const { return survivor(rank).round.load() >= round; }
   std::uint32_t decided_round() const { return static_cast<std::uint32_t>(header().decision.load() >> 32); }
 
@@ -100,7 +105,7 @@ class Shrinking {
     auto outcome = header().outcome.load();
     const auto mine = std::uint64_t{round} << 32 | (complete ? 1 : 0);
     if (outcome >> 32 < round && header().outcome.compare_exchange_strong(outcome, mine)) outcome = mine;
-    return outcome == (std::uint64_t{round} << 32 | 1);
+    return outcome == formed_in(round);
   }
 
   std::shared_ptr<Segment> segment_of(std::uint32_t round, const std::vector<int>& members, int me) const {
@@ -108,14 +113,18 @@ class Shrinking {
     Survivor& first = survivor(members.front());
     if (me == 0) {
       auto part = group_.segment().make_part(size);
+      first.offered.store(0);  // while the token changes it is nobody's
       first.token.store(part.token);
       first.offered.store(round);
       return part.segment;
     }
     const auto offered = [&] { return first.offered.load() >= round; };
     wait([&] { return offered() || entered(members.front(), round + 1) || group_.gone(members.front()); });
-    if (!offered()) return nullptr;
-    return group_.segment().take_part(first.token.load(), me, size);
+    // This rank may have stood still: then the others are in a later round, and so may the token be.
+    if (first.offered.load() != round) return nullptr;
+    const auto token = first.token.load();
+    if (first.offered.load() != round) return nullptr;
+    return group_.segment().take_part(token, me, size);
   }
 
   [[noreturn]] void throw_left_out() const {

@@ -29,13 +29,16 @@ ShmFile find_rank_0(Rendezvous& rendezvous, std::chrono::milliseconds timeout) {
   return std::move(*file);
 }
 
+void check_size(int size) {
+  if (size >= 1 && size <= Layout::max_ranks) return;
+  throw ConfigError(fmt::format("shm: a group has 1 to {} ranks, not {}", Layout::max_ranks, size));
+}
+
 }  // namespace
 
 std::unique_ptr<Backend> make_shm_backend(const std::string& job, int rank, int size,
                                           std::chrono::milliseconds timeout) {
-  if (size < 1 || size > Layout::max_ranks) {
-    throw ConfigError(fmt::format("shm: a group has 1 to {} ranks, not {}", Layout::max_ranks, size));
-  }
+  check_size(size);
   if (rank < 0 || rank >= size)
     throw ConfigError(fmt::format("shm: the rank must be in [0, {}), it is {}", size, rank));
   if (job.empty() || job.size() > 200 || job.find('/') != std::string::npos) {
@@ -58,6 +61,7 @@ std::unique_ptr<Backend> make_shm_backend(const std::string& job, int rank, int 
 std::unique_ptr<Backend> make_shm_backend(int rank, int size,
                                           const std::function<std::uint64_t(std::uint64_t)>& share,
                                           std::chrono::milliseconds timeout) {
+  check_size(size);
   constexpr std::uint64_t none = 0;
   std::shared_ptr<ShmSegment> segment;
   if (rank == 0) {

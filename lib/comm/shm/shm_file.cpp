@@ -35,6 +35,16 @@ bool read_number(const char* path, std::size_t& number) {
   return static_cast<bool>(std::ifstream(path) >> number);
 }
 
+// File cache of a container, which the kernel gives up before it refuses memory.
+std::size_t reclaimable_memory() {
+  std::ifstream statistics("/sys/fs/cgroup/memory.stat");
+  std::size_t sum = 0, bytes = 0;
+  for (std::string name; statistics >> name >> bytes;) {
+    if (name == "active_file" || name == "inactive_file") sum += bytes;
+  }
+  return sum;
+}
+
 }  // namespace
 
 std::size_t available_memory() {
@@ -46,8 +56,10 @@ std::size_t available_memory() {
   if (!(machine >> kilobytes)) return std::numeric_limits<std::size_t>::max();
   std::size_t available = kilobytes * 1024, limit = 0, used = 0;
   // Of a container; "max", which is no number, where there is no limit.
-  if (read_number("/sys/fs/cgroup/memory.max", limit) && read_number("/sys/fs/cgroup/memory.current", used))
+  if (read_number("/sys/fs/cgroup/memory.max", limit) && read_number("/sys/fs/cgroup/memory.current", used)) {
+    used -= std::min(used, reclaimable_memory());
     available = std::min(available, limit - std::min(limit, used));
+  }
   return available;
 }
 
@@ -105,12 +117,17 @@ bool ShmFile::is_locked_by_another(int rank) const {
 bool ShmFile::commit(std::size_t offset, std::size_t bytes) const {
   // The kernel would rather end processes than refuse.
   if (bytes > available_memory()) return false;
-  int error = EINTR;
-  while (error == EINTR) {
-    error = ::posix_fallocate(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(bytes));
+  // Any signal makes Linux before 6.11 undo all of a call: in pieces that end between two of a timer's.
+  constexpr std::size_t piece = 4 << 20;
+  for (std::size_t done = 0; done < bytes;) {
+    const auto count = std::min(piece, bytes - done);
+    const int error =
+        ::posix_fallocate(descriptor_, static_cast<off_t>(offset + done), static_cast<off_t>(count));
+    if (error == ENOSPC || error == ENOMEM) return false;
+    if (error != 0 && error != EINTR) throw_system("take shared memory", error);
+    if (error == 0) done += count;
   }
-  if (error != 0 && error != ENOSPC && error != ENOMEM) throw_system("take shared memory", error);
-  return error == 0;
+  return true;
 }
 
 void ShmFile::release(std::size_t offset, std::size_t bytes) const noexcept {

@@ -29,7 +29,8 @@ Segment::Part HeapSegment::make_part(int size) {
 
 std::shared_ptr<Segment> HeapSegment::take_part(std::uint64_t token, int, int) {
   std::scoped_lock lock(mutex_);
-  return parts_.at(token).lock();
+  const auto part = parts_.find(token);
+  return part == parts_.end() ? nullptr : part->second.lock();
 }
 
 }  // namespace tutti::comm
