@@ -3,7 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
+#include <vector>
 
 #include "parallel/engine.h"
 #include "tutti/autograd/node.h"
@@ -83,23 +83,35 @@ void DataParallel::Engine::check_unused() const {
 }
 
 // The loss, and whether all ranks are in the same step: one that has left out a backward, or called it twice, meets
-// the others' collectives with its own.
+// the others' collectives with its own. A gradient that one rank misses is missing in the sum of all.
 void DataParallel::Engine::meet() {
-  const std::array<double, 2> mine{tree_sum<double>(losses_), static_cast<double>(updates_between_)};
-  std::vector<double> all(mine.begin(), mine.end());
-  all.resize(2 * static_cast<std::size_t>(comm.size()));
-  if (comm.size() > 1) comm.all_gather(mine, all);
-  std::vector<double> losses;
-  std::vector<int> others;
-  for (std::size_t rank = 0; rank < all.size() / 2; ++rank) {
-    losses.push_back(all[2 * rank]);
-    if (all[2 * rank + 1] != all[1]) others.push_back(static_cast<int>(rank));
+  struct Word {
+    double loss, updates, missing;
+  };
+  const auto ranks_here = static_cast<std::size_t>(comm.size());
+  std::vector<Word> all(ranks_here);
+  all[0] = {tree_sum<double>(losses_), static_cast<double>(updates_between_), missing_.empty() ? 0.0 : 1.0};
+  if (comm.size() > 1) {
+    const Word mine = all[0];
+    constexpr std::size_t words = sizeof(Word) / sizeof(double);
+    comm.all_gather(ConstBufferView(&mine, words, DType::f64),
+                    BufferView(all.data(), words * ranks_here, DType::f64));
   }
-  if (!others.empty()) {
+  std::vector<double> losses;
+  for (const auto& word : all) losses.push_back(word.loss);
+  const auto other =
+      std::ranges::find_if(all, [&](const Word& word) { return word.updates != all[0].updates; });
+  if (other != all.end()) {
     throw AutogradError(fmt::format(
         "data parallel: since the last backward, rank {} has updated its parameters {} times, rank 0 "
         "{} times: every rank calls backward once for each micro-batch, and then the optimizer",
-        others[0], all[2 * static_cast<std::size_t>(others[0]) + 1], all[1]));
+        other - all.begin(), other->updates, all[0].updates));
+  }
+  const auto without = std::ranges::find_if(all, [](const Word& word) { return word.missing != 0; });
+  if (without != all.end() && missing_.empty()) {
+    throw AutogradError(fmt::format(
+        "data parallel: no gradient reached some parameters on rank {}; if that is meant, set allow_unused",
+        without - all.begin()));
   }
   mean_loss = tree_sum<double>(losses) / ranks.count();
 }

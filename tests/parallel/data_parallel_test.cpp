@@ -113,6 +113,20 @@ TEST(DataParallel, NamesParametersWithoutGradient) {
       ThrowsMessage<AutogradError>(HasSubstr("no gradient reached spare")));
 }
 
+// It is missing in the sum of all.
+TEST(DataParallel, TellsAllOfAGradientThatOneRankMisses) {
+  on_ranks(4, [](Communicator& comm) {
+    Net net(0);
+    net.use_spare = comm.rank() != 1;
+    DataParallel parallel(net, comm);
+    EXPECT_THAT([&] { parallel.backward(loss_of(net, batch(0))); },
+                ThrowsMessage<AutogradError>(
+                    HasSubstr(comm.rank() == 1 ? "no gradient reached spare" : "some parameters on rank 1")));
+    net.use_spare = true;
+    parallel.backward(loss_of(net, batch(0)));  // all are where they were
+  });
+}
+
 TEST(DataParallel, CountsUnusedAsZeroWhereAllowed) {
   on_ranks(2, [](Communicator& comm) {
     Net net(0);
