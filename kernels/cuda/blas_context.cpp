@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "kernels/cuda/check.h"
+#include "kernels/cuda/graph.h"
+#include "kernels/cuda/workspace.h"
 #include "tutti/core/error.h"
 
 namespace tutti::kernels {
@@ -69,9 +71,16 @@ std::shared_ptr<const LtChoice> BlasContext::choice(const LtPlan& plan, double b
 }
 
 bool BlasContext::run(const LtPlan& plan, double beta, cudaStream_t stream) {
+  if (is_capturing()) {  // the stream goes, and another one may get its handle: the graph stays
+    const DeviceWorkspace own(workspace_bytes);
+    return queue(plan, beta, {own.as<void>(), workspace_bytes}, stream);
+  }
   Scratch& own = scratch(stream);
   const std::lock_guard lock(own.queueing);
-  const LtWorkspace workspace{own.data, workspace_bytes};
+  return queue(plan, beta, {own.data, workspace_bytes}, stream);
+}
+
+bool BlasContext::queue(const LtPlan& plan, double beta, LtWorkspace workspace, cudaStream_t stream) {
   const auto chosen = choice(plan, beta, workspace, stream);
   if (!chosen->exists) return false;
   const cublasStatus_t status = chosen->run(handle_, plan, beta, workspace, stream);

@@ -33,9 +33,10 @@ class BlasContext {
  private:
   std::shared_ptr<const LtChoice> choice(const LtPlan& plan, double beta, LtWorkspace workspace,
                                          cudaStream_t stream);
+  bool queue(const LtPlan& plan, double beta, LtWorkspace workspace, cudaStream_t stream);
   // One a stream: its products follow each other, those of two streams may run at once. A product can be several kernels
-  // that find each other's results here: none of another thread's may come in between. Kept to the end, so that a
-  // captured graph finds it where it was.
+  // that find each other's results here: none of another thread's may come in between. Kept to the end. A
+  // captured graph has its own.
   struct Scratch {
     void* data = nullptr;
     std::mutex queueing;

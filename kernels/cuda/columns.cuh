@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/pack.cuh"
 #include "kernels/cuda/workspace.h"
+#include "tutti/core/error.h"
 
 namespace tutti::kernels {
 
@@ -107,7 +109,9 @@ template <typename C, int n, typename Op, typename Columns, typename O>
 void fold_columns(const char* name, Op op, const Columns& columns, O* out, std::int64_t outer,
                   std::int64_t rows, std::int64_t inner) {
   const ColumnShares shares(outer, rows, inner, n);
-  const auto blocks = static_cast<unsigned>(outer * shares.parts * shares.tiles);
+  const std::int64_t all = outer * shares.parts * shares.tiles;
+  if (all >> 31 != 0) throw ShapeError(std::string(name) + ": more than 2^31 - 1 blocks of columns");
+  const auto blocks = static_cast<unsigned>(all);
   if (shares.parts == 1) {
     run(name, fold_columns_kernel<C, n, Op, Columns, O>, {blocks, column_threads}, shares, op, columns, out);
     return;

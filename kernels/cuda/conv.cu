@@ -2,6 +2,7 @@
 // are multiplied where they lie, each a matrix of a batch; else those of a piece share a matrix, whose rows are.
 #include "kernels/conv.h"
 
+#include <string>
 #include <type_traits>
 
 #include "kernels/cuda/depthwise.cuh"
@@ -10,6 +11,7 @@
 #include "kernels/cuda/workspace.h"
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
+#include "tutti/core/error.h"
 
 namespace tutti::kernels {
 namespace {
@@ -270,6 +272,10 @@ class Convolution {
   template <typename F>
   void depthwise_pieces(F f) const {
     const std::int64_t image = std::max(a_.groups * a_.out * outputs_, a_.groups * a_.window.in());
+    if (image > most_indices) {
+      throw ShapeError(std::string(name) + ": the channels of an image have at most " +
+                       std::to_string(most_indices) + " elements on a GPU, not " + std::to_string(image));
+    }
     const std::int64_t piece = std::max<std::int64_t>(1, most_indices / 2 / image);
     for (std::int64_t first = 0; first < a_.n; first += piece) f(first, std::min(piece, a_.n - first));
   }

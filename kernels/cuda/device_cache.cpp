@@ -156,8 +156,7 @@ void DeviceCache::give(void* block) noexcept {
   const auto [bytes, pool] = at->second;
   in_use_.erase(at);
   if (!capturing || pool->of_graph || pool->gpu != capturing->gpu) return put_or_free(*pool, block, bytes);
-  // The graph may have used it, and would do so at each replay.
-  if (pool->stream == capturing->stream) return put_or_free(*capturing, block, bytes);
+  // The graph may have used it, and would do so at each replay, where nothing else may lie.
   try {
     capturing->held.push_back({block, {bytes, pool}});
     capturing->bytes += bytes;

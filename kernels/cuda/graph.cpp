@@ -18,6 +18,7 @@ namespace {
 
 struct Capture {
   int gpu;
+  cudaStream_t stream;
   std::vector<std::function<void(cudaStream_t)>>* callbacks;
 };
 thread_local Capture* under_way = nullptr;
@@ -29,6 +30,8 @@ namespace kernels {
 bool is_capturing() { return under_way != nullptr; }
 
 int captured_gpu() { return under_way ? under_way->gpu : -1; }
+
+cudaStream_t captured_stream() { return under_way ? under_way->stream : nullptr; }
 
 void throw_not_in_graph(const char* what) {
   throw DeviceError(
@@ -75,8 +78,8 @@ namespace {
 class Capturing {
  public:
   Capturing(int gpu, cudaStream_t on, std::vector<std::function<void(cudaStream_t)>>& callbacks)
-      : state_{gpu, &callbacks}, on_(on), former_(kernels::set_stream(gpu, on)) {
-    const cudaError_t status = cudaStreamBeginCapture(on_, cudaStreamCaptureModeThreadLocal);
+      : state_{gpu, on, &callbacks}, former_(kernels::set_stream(gpu, on)) {
+    const cudaError_t status = cudaStreamBeginCapture(on, cudaStreamCaptureModeThreadLocal);
     if (status != cudaSuccess) kernels::set_stream(gpu, former_);
     check(status, "Graph::capture");
     under_way = &state_;
@@ -94,12 +97,12 @@ class Capturing {
   cudaError_t end(cudaGraph_t* graph) {
     under_way = nullptr;
     kernels::set_stream(state_.gpu, former_);
-    return cudaStreamEndCapture(on_, graph);
+    return cudaStreamEndCapture(state_.stream, graph);
   }
 
  private:
   Capture state_;
-  cudaStream_t on_, former_;
+  cudaStream_t former_;
 };
 
 }  // namespace

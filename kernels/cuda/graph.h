@@ -8,9 +8,10 @@
 
 namespace tutti::kernels {
 
-// Whether this thread captures; of which GPU, or -1.
+// Whether this thread captures; of which GPU, or -1, and on which stream.
 bool is_capturing();
 int captured_gpu();
+cudaStream_t captured_stream();
 
 // Throws the DeviceError "`what` cannot be part of a CUDA graph: ...".
 [[noreturn]] void throw_not_in_graph(const char* what);

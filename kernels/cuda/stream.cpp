@@ -46,7 +46,10 @@ cudaStream_t current_stream() {
   if (is_capturing() && gpu != captured_gpu()) {  // it would run now, and at no replay
     throw_not_in_graph(fmt::format("cuda:{}: work of another GPU than cuda:{}", gpu, captured_gpu()).c_str());
   }
-  return stream_of(gpu);
+  const cudaStream_t stream = stream_of(gpu);
+  // Memory goes from one tensor to the next in the order of one stream.
+  if (is_capturing() && stream != captured_stream()) throw_not_in_graph("work on another stream");
+  return stream;
 }
 
 }  // namespace kernels

@@ -76,7 +76,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
                           [args, i = Saved(images), w = Saved(kernel)](const Tensor& gradient, Needs needs) {
                             const Tensor g = dense(gradient);
                             Gradients result(3);
-                            if (needs[0]) result[0] = empty_like(*i);
+                            if (needs[0]) result[0] = g.numel() == 0 ? zeros_like(*i) : empty_like(*i);
                             if (needs[1]) result[1] = args.n == 0 ? zeros_like(*w) : empty_like(*w);
                             if (needs[2]) result[2] = sum(g, {0, 2, 3});
                             if (g.numel() == 0 || !(needs[0] || needs[1])) return result;

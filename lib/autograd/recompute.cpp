@@ -8,6 +8,7 @@
 #include "tutti/autograd/float32_matmul.h"
 #include "tutti/autograd/grad_mode.h"
 #include "tutti/autograd/node.h"
+#include "tutti/core/cuda_graph.h"
 #include "tutti/core/error.h"
 
 namespace tutti {
@@ -97,6 +98,8 @@ class Rewound {
  public:
   Rewound(std::vector<Generator> generators, const std::vector<Generator::State>& states)
       : generators_(std::move(generators)) {
+    if (!generators_.empty() && cuda::is_capturing())
+      throw DeviceError("recompute: a function with random numbers cannot be run again in a CUDA graph");
     for (const Generator& generator : generators_) now_.push_back(generator.state());
     set(states);
   }

@@ -91,6 +91,8 @@ void Optimizer::follow_parameters() {
 
 void Optimizer::step() {
   follow_parameters();
+  if (cuda::is_capturing())
+    cuda::each_replay([this] { follow_parameters(); });  // what others changed meanwhile
   std::vector<Slot*> changed;
   std::vector<std::pair<Device, std::vector<Update>>> updates;
   for (auto& slot : slots_) {

@@ -163,6 +163,14 @@ TEST(Conv2d, OfNoImagesIsEmptyWithZeroGradients) {
   EXPECT_EQ(sum(abs(bias.grad())).item(), 0);
 }
 
+TEST(Conv2d, WithoutOutputChannelsHasZeroGradients) {
+  const Tensor x = ones({1, 2, 4, 4}).set_requires_grad();
+  const Tensor out = conv2d(x, ones({0, 2, 3, 3}));
+  EXPECT_EQ(out.shape(), Shape({1, 0, 2, 2}));
+  out.backward(zeros_like(out));
+  EXPECT_EQ(sum(abs(x.grad())).item(), 0);
+}
+
 TEST(Conv2d, SaysWhatDoesNotFit) {
   const Tensor x = ones({1, 4, 5, 5});
   const auto refuses = [&x](const Tensor& weight, const Tensor& bias, const ConvOptions& options,

@@ -135,27 +135,35 @@ TEST_F(GpuTest, WhatCannotBePartOfAGraphIsNamed) {
   refuses([&] { (void)x.to(Device::cpu()); }, "copy_bytes: a copy to the host");
   refuses([&] { x.copy_(ones({4})); }, "copy_bytes: a copy from the host");
   refuses([&] { cuda::synchronize(gpu); }, "synchronize");
+  const cuda::Stream side(gpu);
+  refuses(
+      [&] {
+        const cuda::StreamScope scope(side);
+        x.add_(x);
+      },
+      "work on another stream");
   refuses([&] { cuda::Graph(gpu).capture([] {}); }, "Graph::capture: another capture");
-  expect_close(x, full({4}, 6), 0);
+  expect_close(x, full({4}, 7), 0);
   EXPECT_THAT([&] { graph.replay(); }, ThrowsMessage<DeviceError>(HasSubstr("nothing was captured")));
   EXPECT_THAT([&] { graph.capture([] { throw ShapeError("mine"); }); }, ThrowsMessage<ShapeError>("mine"));
   graph.capture([&] { x.add_(x); });
   EXPECT_THAT([&] { cuda::Graph(gpu).capture([&] { graph.replay(); }); },
               ThrowsMessage<DeviceError>(StartsWith("Graph::replay")));
   graph.replay();
-  expect_close(x, full({4}, 12), 0);
+  expect_close(x, full({4}, 14), 0);
 }
 
 TEST_F(GpuTest, WhatTheStepLetsGoOfIsKeptForTheGraph) {
   Tensor input = numbers({200}, DType::f32).to(gpu), out;
-  const Tensor expected = (input + input).to(Device::cpu());
+  const Tensor expected = ((input + input) * 3.0).to(Device::cpu());
   cuda::Graph graph(gpu);
   graph.capture([&] {
-    out = input + input;
+    const Tensor both = input + input;
     input = {};
+    out = both * 3.0;  // not where the input was
   });
-  const Tensor other = full({200}, 5, {.device = gpu});  // not where the input was
-  graph.replay();
+  const Tensor other = full({200}, 5, {.device = gpu});  // nor this
+  for (int replay = 0; replay < 3; ++replay) graph.replay();
   expect_close(out, expected, 0);
   expect_close(other, full({200}, 5), 0);
 }

@@ -1,6 +1,8 @@
 // Training steps as a CUDA graph: the bits of those without, with the counts, rates and random numbers of each replay.
 #include "tests/cuda/gpu_test.h"
+#include "tutti/autograd/dropout.h"
 #include "tutti/autograd/loss.h"
+#include "tutti/autograd/recompute.h"
 #include "tutti/core/cuda_graph.h"
 #include "tutti/core/default_device.h"
 #include "tutti/core/error.h"
@@ -77,12 +79,32 @@ TEST_F(GpuTest, GraphsOfTrainingHaveTheBitsOfItsSteps) {
   expect_same_training<optim::SGD>(gpu, DType::f32);
 }
 
+// Their f32 copies do.
+TEST_F(GpuTest, ReplaysFollowParametersThatOthersChange) {
+  Training<optim::AdamW> eager(gpu, DType::bf16), graphed(gpu, DType::bf16);
+  cuda::Graph graph(gpu);
+  graph.capture([&] { graphed.step(); }, 1);
+  graph.replay();
+  for (int i = 0; i < 2; ++i) eager.step();
+  for (auto* training : {&eager, &graphed}) {
+    for (const auto& [name, parameter] : training->model.parameters()) parameter.detach().mul_(0.5);
+  }
+  graph.replay();
+  eager.step();
+  EXPECT_EQ(graphed.state(), eager.state());
+}
+
 TEST_F(GpuTest, RandomNumbersAreNotDrawnAgainInAGraph) {
   Training<optim::SGD> training(gpu, DType::f32, small(true));
   training.step();
   cuda::Graph graph(gpu);
   EXPECT_THROW(graph.capture([&] { training.step(); }), DeviceError);
   training.step();
+  Generator rng(5);
+  const Tensor x = ones({8}, {.device = gpu}).set_requires_grad(), g = ones({8}, {.device = gpu});
+  const auto drop = [&](const std::vector<Tensor>& in) { return dropout(in[0], 0.5, rng); };
+  EXPECT_THAT([&] { graph.capture([&] { recompute(drop, {x}, {.generators = {rng}}).backward(g); }); },
+              testing::ThrowsMessage<DeviceError>(testing::HasSubstr("recompute: a function with random")));
 }
 
 }  // namespace
