@@ -11,7 +11,13 @@ set(left_out_tests
   "*MpiFaults.*/Sharing0" "*MpiFaults.*/Sharing1024"
   "*NamespacesOf.Conform/1_1_1" "*NamespacesOf.Conform/3_2"
   "*Bits.AreThoseWithoutSharding/gpt" "*Bits.AreThoseOfOneRank/gpt_*"
-  "MnistExampleOnRealDigits.*")
+  "MnistExampleOnRealDigits.*" "SafetensorsFile.RefusesToWriteWhatItWouldNotRead"
+  "*Resharding.GivesTheSameStateToAnyWorld/1" "*Resharding.GivesTheSameStateToAnyWorld/3")
+if(TUTTI_SANITIZE MATCHES thread)  # what one thread does
+  list(APPEND left_out_tests
+    "EncryptedImport.DamageIsFound" "EncryptionFaults.*" "EncryptionInterop.*" "FaultManifestPieces.*" "*FaultParser*" "PlanTest.*"
+    "SafetensorsFile.*")
+endif()
 if(TUTTI_SANITIZE MATCHES undefined)  # it opens a pipe to find out whether there is memory where an object is said to be
   list(APPEND left_out_tests "FaultStorage.Fault54_NoMoreDescriptors")
 endif()

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -31,8 +32,11 @@ inline constexpr std::uint64_t in_other = checkpoint::stream::segment_bytes - ch
 
 // Byte i is i * 7 % 251: no two segments are alike.
 inline Bytes text_of(std::size_t size) {
+  constexpr std::size_t period = 251;
   Bytes text(size);
-  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<std::byte>(i * 7 % 251);
+  for (std::size_t i = 0; i < std::min(size, period); ++i) text[i] = static_cast<std::byte>(i * 7 % period);
+  for (std::size_t at = period; at < size; at *= 2)
+    std::memcpy(&text[at], text.data(), std::min(at, size - at));
   return text;
 }
 
@@ -40,8 +44,9 @@ inline std::string to_string(const Bytes& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 inline Bytes to_bytes(std::string_view text) {
-  const auto bytes = std::as_bytes(std::span(text));
-  return {bytes.begin(), bytes.end()};
+  Bytes bytes(text.size());
+  std::ranges::copy(std::as_bytes(std::span(text)), bytes.data());
+  return bytes;
 }
 
 inline checkpoint::Key key_of(int first) {
