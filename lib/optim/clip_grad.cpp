@@ -85,7 +85,7 @@ void grad_squares(const std::vector<GradSquares>& gradients, const Tensor& sums)
   const auto device_of_one = [](const GradSquares& one) { return one.grad.device(); };
   for_each_device(gradients, device_of_one, [&](Device device, const std::vector<GradSquares>& group) {
     const bool elsewhere = device != sums.device();
-    const Tensor there = elsewhere ? empty(sums.shape(), {DType::f64, device}) : sums;
+    const Tensor there = elsewhere ? zeros(sums.shape(), {DType::f64, device}) : sums;
     std::vector<Tensor> dense;
     std::vector<kernels::SquaresArgs> tensors;
     for (const auto& [grad, first] : group) {
