@@ -73,6 +73,8 @@ void write_checkpoint(Communicator& world, const Directory& root, const std::str
     if (plan.sharded) collect(world, manifest.files);
     together(world, path, [&] {
       if (saving.stop) throw CheckpointError("checkpoint: the save was abandoned", path);
+    });
+    together(world, path, [&] {
       if (!first) return;
       const Directory directory = root.open(hidden);
       write_text(directory, manifest_name, text_of(manifest), key.get());

@@ -85,8 +85,10 @@ void Group::let_arrive(std::size_t bytes_behind) {
 
 int Group::lost_rank(const std::vector<int>& peers, const RankCondition& arrived) const {
   for (const int rank : peers) {
-    const bool left = slot(rank).left.load();
-    if (left ? !arrived(rank) : slot(rank).pid.load() != 0 && !segment_->alive(rank)) return rank;
+    const auto left = [&] { return slot(rank).left.load(); };
+    const bool ended = left() || (slot(rank).pid.load() != 0 && !segment_->alive(rank));
+    // One that arrived, and left since it was asked whether it has, has ended too.
+    if (ended && !(left() && arrived(rank))) return rank;
   }
   return -1;
 }
