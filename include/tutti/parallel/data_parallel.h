@@ -100,7 +100,8 @@ class DataParallel {
   /// depend on the model too.
   /// \throws AutogradError naming parameters that got no gradient, or whose gradient was replaced, or that began to
   ///         require one; when a micro-batch has had its backward; and when parameters were updated in between on
-  ///         some ranks only. Behind an error a step begins anew; other ranks get a CommError.
+  ///         some ranks only. Behind an error a step begins anew; other ranks get a CommError, or,
+  ///         of a gradient that one rank misses, an AutogradError that names the rank.
   void backward(const Tensor& loss, double weight = 1);
 
   /// Of the last step: the mean over the global batch. The same on every rank.
